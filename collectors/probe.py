@@ -1,0 +1,223 @@
+"""The one probe: its text, and the frame in which a host answers.
+
+One exec per host. The text is the same on all hosts; what differs comes as positional arguments (names
+of units) and on stdin: a random mark, made anew for each run, that frames every section, so that no
+output of a host's can open, close or fake one. Root sections come through one `sudo -n` of an argv that
+never changes within a version; without sudo they are absent and all else is there.
+The probe only reads: no `cgpt next`, no update_engine_client, no mount, no network.
+
+A frame: `MARK B name` line, content, `MARK E rc` line; the last line is `MARK Z count`. rc 124: timed out,
+127: no such program. What stands outside of frames (banners, a .bashrc's words) is no answer.
+Sources: flatcar/update_engine@7382641, flatcar/seismograph@7ac56da, flatcar/locksmith@5b2275e,
+systemd 252 to 262 for the tools asked; the layout of files: flatcar/scripts:build_library@ab6d76d.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+PROBE_VERSION = 1
+LIMIT_BYTES = 256 * 1024
+SECTION_LIMIT = 64 * 1024
+LINE_LIMIT = 32 * 1024
+
+UNITS = (
+    "update-engine.service",
+    "locksmithd.service",
+    "systemd-sysext.service",
+    "docker.service",
+    "docker.socket",
+    "containerd.service",
+    "kubelet.service",
+)
+"""Units that every probe asks about; the fleet file's [health] adds its own."""
+
+_FRAME = 'B() { printf "%s B %s\\n" "$M" "$1"; N=$((N+1)); }; E() { printf "\\n%s E %s\\n" "$M" "$1"; }'
+_JOURNAL_LINES = (
+    "Update Engine starting|Omaha Response manifest version|Update successfully applied|"
+    "Update failed|error code: |Rollback detected|Postinst command failed|Failed to copy kernel|"
+    "Failed to download|Aborting the update|need to backoff|No update|There are no updates|"
+    "Current group set|Next update check"
+)
+
+# One line without newlines: a sudoers rule must be able to name it as a whole.
+ROOT_TEXT = "; ".join(
+    (
+        "export LC_ALL=C TZ=UTC SYSTEMD_PAGER=cat; N=0; IFS= read -r -t 5 M || exit 65",
+        _FRAME,
+        "for s in A B; do B gpt_$s"
+        "; timeout -k 1 4 cgpt show /dev/disk/by-partlabel/USR-$s </dev/null 2>&1; E $?; done",
+        "B prefs; P=/var/lib/update_engine/prefs; [ -d $P ] && printf 'dir\\t1\\n'"
+        "; for k in previous-version aleph-version update-state-next-operation payload-attempt-number"
+        " backoff-expiry-time delta-update-failures"
+        '; do [ -f $P/$k ] && { v=; IFS= read -r -d "" -n 80 v <$P/$k; printf "%s\\t%s\\n" $k "$v"; }; done; E 0',
+        "B journal; timeout -k 1 6 journalctl -q -b -u update-engine.service -o short-unix -n 600"
+        f" </dev/null 2>/dev/null | grep -aE '{_JOURNAL_LINES}' | tail -c 4096; E ${{PIPESTATUS[0]}}",
+        "B boot; while read -r d m t o; do [ $m = /boot ] && [ $t != autofs ]"
+        " && { if [ -e /boot/flatcar/first_boot ] || [ -e /boot/coreos/first_boot ]"
+        "; then echo armed; else echo clear; fi; break; }; done </proc/self/mounts; E 0",
+        "B containers; D=/run/containerd/io.containerd.runtime.v2.task"
+        "; shopt -s nullglob; c=($D/*/*/); [ -d $D ] && echo ${#c[@]}; E 0",
+        'B install; v=; IFS= read -r -d "" -n 4096 v </etc/.ignition-result.json 2>/dev/null'
+        '; printf "%s" "$v"; E 0',
+        'printf "%s R %s\\n" "$M" "$N"',
+    )
+)
+
+ROOT_ARGV = ("/bin/bash", "--norc", "--noprofile", "-c", ROOT_TEXT, f"fleetctl-probe-root/{PROBE_VERSION}")
+"""What sudo is asked to run. A sudoers rule allows exactly this."""
+
+_TEXT = f"""
+export LC_ALL=C TZ=UTC SYSTEMD_COLORS=0 SYSTEMD_PAGER=cat SYSTEMD_BUS_TIMEOUT=4s
+IFS= read -r -t 10 M || exit 65
+N=0
+{_FRAME}
+T() {{ B "$1"; shift; timeout -k 1 4 "$@" 2>/dev/null </dev/null; E $?; }}
+F() {{ B "$1"; v=; rc=1
+  [ -r "$2" ] && {{ IFS= read -r -d "" -n 65536 v <"$2"; rc=0; printf "%s" "$v"; }}; E $rc; }}
+R() {{ v=; [ -r "$2" ] && IFS= read -r v <"$2"; printf "%s\\t%s\\n" "$1" "$v"; }}
+H() {{ if [ -e "$2" ]; then printf "%s\\t1\\n" "$1"; else printf "%s\\t0\\n" "$1"; fi; }}
+shopt -s nullglob
+printf "%s V {PROBE_VERSION} %s\\n" "$M" "$UID"
+F os /usr/lib/os-release
+F release /usr/share/flatcar/release
+F image_conf /usr/share/flatcar/update.conf
+F conf /etc/flatcar/update.conf
+case $v in *localhost:909*|*127.0.0.1:909*) T updater pgrep -f /flatcar-update ;; esac
+F oem /oem/oem-release
+F cmdline /proc/cmdline
+B ids
+R machine_id /etc/machine-id; R boot_id /proc/sys/kernel/random/boot_id; R uptime /proc/uptime
+R kernel /proc/sys/kernel/osrelease; R hostname /proc/sys/kernel/hostname; printf "arch\\t%s\\n" "$HOSTTYPE"
+[ -d /run/systemd/timesync ] && H time_synced /run/systemd/timesync/synchronized
+E 0
+B flags
+H staged_marker /run/update_engine_autoupdate_completed; H reboot_required /run/reboot-required
+H no_update /usr/.noupdate; H reset_armed /selective-os-reset
+E 0
+T usrdev rootdev -s /usr
+T slotdevs readlink -f /dev/disk/by-partlabel/USR-A /dev/disk/by-partlabel/USR-B
+B status
+busctl --system --auto-start=no --timeout=3 --json=short call com.coreos.update1 /com/coreos/update1 \
+com.coreos.update1.Manager GetStatus </dev/null 2>&1
+E $?
+F coordinator /run/update-engine/coordinator.conf
+T manager systemctl show -p Version -p SystemState -p NFailedUnits
+T units systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,Result -- {" ".join(UNITS)} "$@"
+T failed systemctl list-units --failed --output=json --no-pager
+T sysext systemd-sysext status --json=short
+T sysext_list systemd-sysext list --json=short
+B links
+L=(/etc/extensions/* /run/extensions/* /var/lib/extensions/*)
+for l in "${{L[@]}}"; do if [ -e "$l" ]; then e=1; else e=0; fi; printf "%s %s\\0" "$e" "$l"; done
+printf "=\\0"
+[ ${{#L[@]}} -gt 0 ] && readlink -z -m -- "${{L[@]}}"
+printf "=\\0"
+for f in /sys/block/loop*/loop/backing_file; do v=; IFS= read -r v <"$f" && printf "%s\\0" "$v"; done
+E 0
+B meta
+for f in /usr/lib/extension-release.d/extension-release.*; do v=
+  IFS= read -r -d "" -n 4096 v <"$f"; printf "=%s\\0%s\\0" "${{f##*/extension-release.}}" "$v"; done
+E 0
+F enabled /etc/flatcar/enabled-sysext.conf
+D=
+while read -r d m t o; do [ "$m" = /boot ] && [ "$t" != autofs ] && D=/boot; done </proc/self/mounts
+T df df -B1 --output=target,fstype,size,used,avail / /oem $D
+command -v containerd >/dev/null && T containerd containerd --version
+command -v docker >/dev/null && T docker docker --version
+F order /run/fleetctl/order
+if [ "$UID" = 0 ]; then S=; else S="sudo -n"; fi
+timeout -k 1 14 $S {shlex.join(ROOT_ARGV)} <<<"$M" 2>/dev/null
+r=$?
+B sudo
+E $r
+printf "%s Z %s\\n" "$M" "$N"
+"""
+
+PROBE_TEXT = _TEXT.strip()
+
+
+def probe_command(units: tuple[str, ...] = ()) -> str:
+    """The command to exec on a host; `units` are asked about beside UNITS (names from the fleet file).
+
+    A clean environment and a bash without start files, whatever the login shell is.
+    """
+    argv = (
+        "/usr/bin/env",
+        "-i",
+        "PATH=/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin:/opt/bin",
+        "/bin/bash",
+        "--norc",
+        "--noprofile",
+        "-c",
+        PROBE_TEXT,
+        f"fleetctl-probe/{PROBE_VERSION}",
+        *units,
+    )
+    return "exec " + shlex.join(argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One framed answer: raw bytes as they came, and the exit status of what made them."""
+
+    content: bytes
+    exit_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A host's whole answer."""
+
+    sections: dict[str, Section]
+    version: int | None
+    """Of the probe that answered; None where the opening line did not come."""
+    uid: int | None
+    complete: bool
+    """The closing line came and counts the sections that opened."""
+    privileged: bool
+    """The root part's own closing line came."""
+
+
+def read_frame(output: bytes, mark: str) -> Frame:
+    """Cut an answer into its sections; total, never raises.
+
+    A section that is opened and not closed is no section. A name that comes twice keeps its first
+    content. Bytes outside of sections are dropped.
+    """
+    line = re.compile(
+        rb"^" + re.escape(mark.encode("ascii")) + rb" ([VBERZ]) ?([^\n]*)\n", flags=re.MULTILINE
+    )
+    sections: dict[str, Section] = {}
+    version = uid = counted = counted_root = None
+    open_name: str | None = None
+    start = opened = closed = 0
+    for found in line.finditer(output):
+        kind, rest = found[1], found[2]
+        if kind == b"B":
+            open_name, start = rest.decode("ascii", "replace"), found.end()
+            opened += 1
+        elif kind == b"E" and open_name is not None:
+            content = output[start : max(start, found.start() - 1)][: SECTION_LIMIT + 1]
+            status = _int(rest)
+            sections.setdefault(open_name, Section(content, 1 if status is None else status))
+            open_name = None
+            closed += 1
+        elif kind == b"V":
+            words = rest.split()
+            if len(words) == 2:
+                version, uid = _int(words[0]), _int(words[1])
+        elif kind == b"R":
+            counted_root = _int(rest)
+        elif kind == b"Z":
+            counted = _int(rest)
+    complete = (
+        version == PROBE_VERSION and counted is not None and opened == closed == counted + (counted_root or 0)
+    )
+    return Frame(sections, version, uid, complete, counted_root is not None)
+
+
+def _int(text: bytes) -> int | None:
+    return int(text) if text.isdigit() and len(text) < 10 else None
