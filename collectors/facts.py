@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from collectors.errors import Reach
-
 
 class SlotName(StrEnum):
     A = "A"
@@ -317,6 +315,8 @@ class Unread:
 
     section: str
     reason: str
+    kind: str = ""
+    """Of a status that update_engine refused: parse.update_engine.StatusUnavailable.kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,8 +376,8 @@ class HostFacts:
         """Which slot GRUB will choose; None if none, or not known."""
         return next_boot(self.slots) if self.slots else None
 
-    def unread_reason(self, section: str) -> str | None:
-        return next((item.reason for item in self.unread if item.section == section), None)
+    def why_unread(self, section: str) -> Unread | None:
+        return next((item for item in self.unread if item.section == section), None)
 
 
 def next_boot(slots: SlotTable) -> SlotName | None:
@@ -388,32 +388,3 @@ def next_boot(slots: SlotTable) -> SlotName | None:
     """
     bootable = [slot for slot in (slots.a, slots.b) if slot.bootable]
     return max(bootable, key=lambda slot: slot.priority).name if bootable else None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An observation that has facts."""
-
-    host: str
-    at: datetime
-    facts: HostFacts
-    latency_s: float
-
-    @property
-    def reach(self) -> Reach:
-        if not self.facts.complete:
-            return Reach.PROBE_INCOMPLETE
-        return Reach.OK if self.facts.os.is_flatcar else Reach.NOT_FLATCAR
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeFailed:
-    """An observation without facts: the host was not reached, or said nothing usable."""
-
-    host: str
-    at: datetime
-    reach: Reach
-    detail: str
-
-
-Observation = Answer | ProbeFailed

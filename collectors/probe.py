@@ -52,7 +52,8 @@ ROOT_TEXT = "; ".join(
         "B prefs; P=/var/lib/update_engine/prefs; [ -d $P ] && printf 'dir\\t1\\n'"
         "; for k in previous-version aleph-version update-state-next-operation payload-attempt-number"
         " backoff-expiry-time delta-update-failures"
-        '; do [ -f $P/$k ] && { v=; IFS= read -r -d "" -n 80 v <$P/$k; printf "%s\\t%s\\n" $k "$v"; }; done; E 0',
+        '; do [ -f $P/$k ] && { v=; IFS= read -r -d "" -n 80 v <$P/$k'
+        '; printf "%s\\t%s\\n" $k "$v"; }; done; E 0',
         "B journal; timeout -k 1 6 journalctl -q -b -u update-engine.service -o short-unix -n 600"
         f" </dev/null 2>/dev/null | grep -aE '{_JOURNAL_LINES}' | tail -c 4096; E ${{PIPESTATUS[0]}}",
         "B boot; while read -r d m t o; do [ $m = /boot ] && [ $t != autofs ]"
@@ -85,7 +86,7 @@ F os /usr/lib/os-release
 F release /usr/share/flatcar/release
 F image_conf /usr/share/flatcar/update.conf
 F conf /etc/flatcar/update.conf
-case $v in *localhost:909*|*127.0.0.1:909*) T updater pgrep -f /flatcar-update ;; esac
+case $v in *localhost:909*|*127.0.0.1:909*) T updater pgrep -f "[/]flatcar-update" ;; esac
 F oem /oem/oem-release
 F cmdline /proc/cmdline
 B ids

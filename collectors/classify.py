@@ -1,0 +1,351 @@
+"""What was seen, from one look's facts alone: reasons with codes, evidence and the state each stands for.
+
+Pure; knows nothing of the fleet file, of orders or of earlier looks: `actions.situation` adds those. Only
+what was read speaks: a fact that is missing gives a reason of its own and never a healthy word.
+Evidence for each code: flatcar/update_engine@7382641, flatcar/locksmith@5b2275e, systemd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from collectors.errors import Reach
+from collectors.extensions import lost, staged_images, will_drop
+from collectors.facts import (
+    Attempt,
+    CoordinatorState,
+    HostFacts,
+    Operation,
+    SlotName,
+)
+from collectors.observation import ProbeFailed
+from collectors.parse.update_conf import server_kind
+from collectors.slots import Fallback, fallback, is_rollback_armed, is_staged, pair
+
+UPDATER, LOCKSMITHD, SYSEXT = "update-engine.service", "locksmithd.service", "systemd-sysext.service"
+ESSENTIAL = {
+    "units": "services",
+    "manager": "system state",
+    "failed": "failed units",
+    "sysext": "merged extensions",
+    "sysext_list": "extensions",
+    "links": "extension links",
+    "prefs": "update_engine's prefs",
+    "journal": "update_engine's journal",
+    "conf": "update.conf",
+    "coordinator": "locksmithd's state",
+}
+"""Without these a host is not called healthy; os-release, slots and status have reasons of their own."""
+STARTING = frozenset({"running", "starting", "initializing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that holds for a host, in words; `state` is what it makes of the host, if anything."""
+
+    code: str
+    text: str
+    evidence: str = ""
+    state: str | None = None
+
+
+def unreached(failed: ProbeFailed) -> Reason:
+    """The one reason of a host that gave no facts."""
+    match failed.reach:
+        case Reach.HOST_KEY_CHANGED:
+            return Reason("key_changed", failed.detail, "known_hosts", "host_key_changed")
+        case Reach.HOST_KEY_UNKNOWN:
+            return Reason("key_unknown", failed.detail, "known_hosts", "unreachable")
+        case Reach.AUTH_FAILED:
+            return Reason("auth_refused", failed.detail, "ssh", "unreachable")
+        case Reach.REBOOTING:
+            return Reason("rebooting", failed.detail, "ssh", "rebooting")
+        case Reach.TIMEOUT:
+            return Reason("silent", failed.detail, "ssh", "unreachable")
+        case Reach.PROBE_INCOMPLETE:
+            return Reason("truncated", failed.detail, "probe", "incomplete")
+    return Reason("unreachable", failed.detail, "ssh", "unreachable")
+
+
+def findings(facts: HostFacts) -> tuple[Reason, ...]:
+    """Everything that one look's facts say by themselves; the most telling first within each topic."""
+    if facts.os.id is not None and not facts.os.is_flatcar:
+        name = facts.os.pretty_name or facts.os.id
+        return (Reason("not_flatcar", f"runs {name}, not Flatcar", "os-release", "not_flatcar"),)
+    parts = (_readable, _boot, _slots, _update, _updater, _extensions, _health)
+    return tuple(reason for part in parts for reason in part(facts))
+
+
+def _readable(facts: HostFacts) -> Iterator[Reason]:
+    if not facts.complete:
+        yield Reason("truncated", "the answer broke off before its end", "probe frame", "incomplete")
+        return
+    if facts.os.version_id is None:
+        yield Reason("os_unread", "os-release was not readable", "os-release", "incomplete")
+    if facts.odd:
+        where = ", ".join(facts.odd[:4])
+        yield Reason("odd_text", f"control characters or over-long lines in: {where}", where, "incomplete")
+    if facts.flags.no_update:
+        return
+    for missing in facts.unread:
+        if missing.section in ESSENTIAL:
+            text = f"{ESSENTIAL[missing.section]} not read: {missing.reason}"
+            yield Reason("section_unread", text, missing.section, "incomplete")
+    if not facts.privileged:
+        yield Reason(
+            "unprivileged", "sudo refused: slots, prefs and journal not read", "sudo -n", "incomplete"
+        )
+    elif (unread := facts.why_unread("gpt_A")) is not None:
+        yield Reason("slots_unread", f"slots not read: {unread.reason}", "cgpt show", "incomplete")
+    elif facts.running is None:
+        yield Reason("slots_unread", "which slot runs is not known", "rootdev -s /usr", "incomplete")
+    yield from _status_unread(facts)
+
+
+def _status_unread(facts: HostFacts) -> Iterator[Reason]:
+    unread = facts.why_unread("status")
+    if facts.operation is not None or unread is None:
+        return
+    if unread.kind in ("null", "denied"):
+        text = "update_engine refused to tell its status to this user"
+        yield Reason("status_null", text, unread.reason, "incomplete")
+    elif not _engine_is_down(facts):
+        yield Reason("status_unread", f"update status not read: {unread.reason}", "busctl", "incomplete")
+
+
+def _engine_is_down(facts: HostFacts) -> bool:
+    unit = facts.units.get(UPDATER)
+    return unit is not None and unit.active not in ("active", "activating", "reloading")
+
+
+def _boot(facts: HostFacts) -> Iterator[Reason]:
+    if facts.flags.reset_armed:
+        text = "the next reboot wipes the host (flatcar-reset is armed)"
+        yield Reason("reset_armed", text, "/selective-os-reset", "reset_armed")
+    if facts.flags.first_boot_armed:
+        text = "Ignition runs again at the next boot (first_boot is armed)"
+        yield Reason("first_boot_armed", text, "/boot/flatcar/first_boot", "reset_armed")
+    state = facts.coordinator.state if facts.coordinator else None
+    if state is CoordinatorState.REBOOTING:
+        yield Reason("rebooting", "locksmithd is rebooting it", "coordinator.conf", "rebooting")
+    if facts.flags.no_update:
+        text = "an image without slots (PXE or ISO): it updates by booting another image"
+        yield Reason("pxe", text, "/usr/.noupdate", "no_slots")
+
+
+def _slots(facts: HostFacts) -> Iterator[Reason]:
+    both = pair(facts)
+    if both is None or facts.slots is None:
+        return
+    running, other = both
+    flags = f"{running.name} {_flags(facts, running.name)}, {other.name} {_flags(facts, other.name)}"
+    if not running.successful:
+        up = f", up {facts.passing.uptime_s:.0f} s" if facts.passing.uptime_s is not None else ""
+        text = f"{running.name} is not confirmed yet{up}: a reboot now would fall back"
+        yield Reason("unconfirmed", text, flags, "unconfirmed")
+    fell = fallback(facts)
+    if fell is Fallback.FRESH:
+        text = f"{other.name} failed to boot, {running.name} came back"
+        yield Reason("reverted_fresh", text, flags, "reverted")
+    elif fell is Fallback.SETTLED:
+        text = f"{other.name} was tried and never confirmed; {running.name} runs again"
+        yield Reason("reverted_settled", text, flags, "reverted")
+    elif fell is Fallback.UNKNOWN:
+        yield Reason("never_confirmed", f"{other.name} was never confirmed and cannot boot", flags)
+    if facts.slots.damaged:
+        text = "one copy of the partition table is damaged; the next boot repairs it"
+        yield Reason("table_damaged", text, "cgpt show")
+    yield from _way_back(facts, flags)
+
+
+def _way_back(facts: HostFacts, flags: str) -> Iterator[Reason]:
+    """Whether the other slot is a way back. Flags alone never prove it: an attempt overwrites it first."""
+    both = pair(facts)
+    if both is None:
+        return
+    other = both[1]
+    if other.priority == 0 and not other.successful:
+        yield Reason("never_updated", f"{other.name} is empty or unusable: no way back", flags)
+    if not other.successful or is_rollback_armed(facts):
+        return
+    idle = facts.operation is Operation.IDLE
+    untouched = facts.prefs is not None and facts.prefs.next_operation in (None, -1)
+    if idle and untouched and facts.attempt is not None and not facts.attempt.overwrote:
+        yield Reason("rollback_available", f"{other.name} ran before and is confirmed", flags)
+    elif facts.operation is not None and (facts.attempt is not None or not idle):
+        text = f"{other.name} says confirmed, but an update attempt has overwritten it since this boot"
+        yield Reason("rollback_unsafe", text, "update-engine journal")
+
+
+def _flags(facts: HostFacts, name: SlotName) -> str:
+    assert facts.slots is not None
+    slot = facts.slots[name]
+    return f"{slot.priority}/{slot.tries}/{int(slot.successful)}"
+
+
+def _update(facts: HostFacts) -> Iterator[Reason]:
+    operation = facts.operation
+    moving = (Operation.CHECKING, Operation.AVAILABLE, Operation.DOWNLOADING, Operation.VERIFYING)
+    version = facts.new_version or "a release whose version is not known"
+    if operation in (*moving, Operation.FINALIZING):
+        share = f", {facts.passing.progress:.0%}" if facts.passing.progress else ""
+        word = str(operation).removeprefix("UPDATE_STATUS_").replace("_", " ").lower()
+        yield Reason("staging", f"{word}{share}: {version}", str(operation), "staging")
+    staged = is_staged(facts)
+    if staged:
+        yield from _staged(facts, version)
+    elif operation is Operation.NEED_REBOOT and staged is False:
+        text = f"{version} was staged, but the next boot stays on the running slot"
+        yield Reason("staged_not_next", text, "cgpt show", "staged_not_next")
+    elif operation is Operation.NEED_REBOOT:
+        yield Reason("staged", f"{version} is staged; slots not read", str(operation), "staged")
+    if is_rollback_armed(facts):
+        text = f"the next boot goes back to {facts.next_slot}, which ran before"
+        yield Reason("rollback_armed", text, "cgpt show", "rollback_armed")
+    yield from _failure(facts)
+
+
+def _staged(facts: HostFacts, version: str) -> Iterator[Reason]:
+    slot = facts.next_slot
+    if facts.operation is Operation.IDLE:
+        text = f"the status was reset, but the next boot is still {slot}, which was staged"
+        yield Reason("staged_reset", text, "IDLE, no marker", "staged")
+        yield Reason("staged", f"{slot} boots next", "cgpt show", "staged")
+        return
+    if facts.operation is not Operation.NEED_REBOOT:
+        return
+    yield Reason("staged", f"{version} is staged in {slot}, it boots next", "cgpt show", "staged")
+    if facts.new_version is None:
+        text = "the updater restarted after staging and no longer tells the version"
+        yield Reason("staged_restarted", text, "NEED_REBOOT 0.0.0")
+    if not reboots_by_itself(facts):
+        return
+    if has_window(facts) and not _has_begun(facts):
+        conf = facts.conf
+        window = f"{conf.window_start}, {conf.window_length}" if conf else ""
+        text = f"locksmithd reboots it by itself in its window ({window}, the host's time)"
+        yield Reason("staged_window", text, "coordinator.conf", "staged")
+    else:
+        text = "locksmithd reboots it by itself, at any moment"
+        yield Reason("staged_will_reboot", text, "locksmithd.service active", "staged")
+
+
+def reboots_by_itself(facts: HostFacts) -> bool | None:
+    """Whether something on the host activates what is staged without us; None where not known.
+
+    Once locksmithd plans a reboot a reset does not stop it.
+    Source: flatcar/locksmith:locksmithctl/daemon.go@5b2275e.
+    """
+    staged = is_staged(facts)
+    if facts.flags.no_update:
+        return False
+    if _has_begun(facts):
+        return True
+    unit = facts.units.get(LOCKSMITHD)
+    if staged is None or unit is None:
+        return None
+    strategy = facts.coordinator.strategy if facts.coordinator else None
+    waits = unit.active in ("active", "activating", "reloading") and strategy != "off"
+    return staged and facts.operation is Operation.NEED_REBOOT and waits
+
+
+def has_window(facts: HostFacts) -> bool:
+    return bool(facts.conf and facts.conf.window_start and facts.conf.window_length)
+
+
+def _has_begun(facts: HostFacts) -> bool:
+    state = facts.coordinator.state if facts.coordinator else None
+    return state in (CoordinatorState.REBOOT_PLANNED, CoordinatorState.REBOOTING)
+
+
+def _failure(facts: HostFacts) -> Iterator[Reason]:
+    if facts.operation is Operation.REPORTING_ERROR:
+        yield Reason("failed", "the last attempt failed, the error is being reported", "status", "failed")
+    attempt = failed_attempt(facts)
+    if attempt is not None:
+        text = failure_words(attempt.error_code, attempt.error_name, attempt.detail, attempt.offered_version)
+        yield Reason("failed", text, "update-engine journal", "failed")
+
+
+def failed_attempt(facts: HostFacts) -> Attempt | None:
+    """The newest attempt, if it failed. A check that fails because SERVER is off is no failure."""
+    attempt = facts.attempt
+    if attempt is None or not attempt.failed:
+        return None
+    meant = server_kind(server_of(facts)) in ("disabled", "localhost") and attempt.error_code == 37
+    return None if meant else attempt
+
+
+def failure_words(code: int | None, name: str | None, detail: str | None, version: str | None) -> str:
+    """One sentence about a failed attempt."""
+    checking = version is None and code in (30, 31, 34, 37)
+    what = f"staging {version} failed" if version else "the last update attempt failed"
+    what = "the last check failed" if checking else what
+    why = detail or name or "no cause in the journal"
+    return f"{what}: {why}" + (f" (code {code})" if code is not None else "")
+
+
+def server_of(facts: HostFacts) -> str | None:
+    """SERVER as update_engine looks it up: /etc first, then the image's."""
+    for conf in (facts.conf, facts.image_conf):
+        if conf is not None and conf.server is not None:
+            return conf.server
+    return None
+
+
+def _updater(facts: HostFacts) -> Iterator[Reason]:
+    if facts.flags.no_update:
+        return
+    unit = facts.units.get(UPDATER)
+    if unit is not None and unit.is_masked:
+        text = "update-engine is masked: no updates, and no boot is confirmed"
+        yield Reason("masked", text, UPDATER, "updates_off")
+    elif _engine_is_down(facts) and facts.operation is None:
+        text = f"update-engine is {unit.active if unit else 'down'}: no boot will be confirmed"
+        yield Reason("engine_down", text, UPDATER, "updates_off")
+    match server_kind(server_of(facts)):
+        case "localhost" if facts.updater_running is False:
+            text = "SERVER still points at the host itself, left by flatcar-update: it gets no updates"
+            yield Reason("residue", text, "update.conf", "updates_off")
+        case "localhost" if facts.updater_running:
+            yield Reason("staging", "flatcar-update is running", "pgrep", "staging")
+        case "disabled":
+            yield Reason("updates_disabled", "SERVER is set so that no update is fetched", "update.conf")
+    if facts.conf and facts.conf.odd_lines:
+        text = f"update.conf has lines that update_engine reads otherwise: {facts.conf.odd_lines[0]}"
+        yield Reason("conf_odd", text, "update.conf")
+    if facts.foreign_order:
+        yield Reason("foreign_order", "another console has an order here", "/run/fleetctl/order")
+
+
+def _extensions(facts: HostFacts) -> Iterator[Reason]:
+    unit, extensions = facts.units.get(SYSEXT), facts.extensions
+    if unit is not None and unit.result not in (None, "", "success"):
+        text = f"systemd-sysext failed ({unit.result}): extensions may be missing"
+        yield Reason("extension_broken", text, SYSEXT, "extension_problem")
+    if extensions is None:
+        return
+    for name in lost(facts, extensions):
+        text = f"{name} is set up, but its service does not exist"
+        yield Reason("extension_broken", text, "docker, containerd", "extension_problem")
+    for name in sorted(set(extensions.candidates) - set(extensions.merged)):
+        text = f"{name} is listed but not merged: made for another OS, or added since the last refresh"
+        yield Reason("extension_incompatible", text, "systemd-sysext", "extension_problem")
+    for name, image in sorted(staged_images(extensions).items()):
+        text = f"{name}: {image.rpartition('/')[2]} is staged, a refresh or reboot merges it"
+        yield Reason("extension_staged", text, "/etc/extensions")
+    for name in extensions.merged:
+        if will_drop(extensions, name):
+            text = f"{name} is bound to this OS version and will not be merged after the next update"
+            yield Reason("extension_will_drop", text, "extension-release")
+
+
+def _health(facts: HostFacts) -> Iterator[Reason]:
+    failed = facts.failed_units or ()
+    if failed:
+        shown = ", ".join(failed[:3]) + (f" and {len(failed) - 3} more" if len(failed) > 3 else "")
+        count = "1 unit" if len(failed) == 1 else f"{len(failed)} units"
+        yield Reason("degraded", f"{count} failed: {shown}", "systemctl --failed", "degraded")
+    elif facts.system_state not in (None, *STARTING):
+        yield Reason("degraded", f"the system is {facts.system_state}", "systemctl", "degraded")

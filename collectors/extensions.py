@@ -1,0 +1,66 @@
+"""What links, loop devices and metadata together say of a host's extensions. Pure.
+
+Sources: systemd-sysext of systemd 252 to 262; places and names: flatcar/scripts:build_library@ab6d76d,
+flatcar/sysext-bakery@80959c1.
+"""
+
+from __future__ import annotations
+
+from collectors.compat import drops_on_update
+from collectors.facts import Extensions, HostFacts
+from collectors.parse.sysext_links import image_version, kind_of
+
+
+def lost(facts: HostFacts, extensions: Extensions) -> tuple[str, ...]:
+    """Built-in extensions that are linked while their unit is not there at all."""
+    pairs = (("docker-flatcar", "docker.service"), ("containerd-flatcar", "containerd.service"))
+    return tuple(
+        name
+        for name, unit in pairs
+        if name in extensions.links
+        and not extensions.links[name].is_mask
+        and unit in facts.units
+        and facts.units[unit].load == "not-found"
+    )
+
+
+def staged_images(extensions: Extensions) -> dict[str, str]:
+    """Name -> image that its link names while another image of it is merged.
+
+    Only where a loop device shows the merged one: directories and some images have none.
+    """
+    staged = {}
+    for name in extensions.merged:
+        link = extensions.links.get(name)
+        if link is None or not link.exists or link.target in extensions.loops:
+            continue
+        folder = link.target.rpartition("/")[0]
+        if any(loop.rpartition("/")[0] == folder and _stem(loop, name) for loop in extensions.loops):
+            staged[name] = link.target
+    return staged
+
+
+def merged_image(extensions: Extensions, name: str) -> str | None:
+    """The image that is merged now under this name, where a loop device tells."""
+    link = extensions.links.get(name)
+    if link is not None and link.target in extensions.loops:
+        return link.target
+    return next((loop for loop in extensions.loops if _stem(loop, name)), None)
+
+
+def _stem(image: str, name: str) -> bool:
+    file = image.rpartition("/")[2]
+    return file.startswith((f"{name}-", f"{name}."))
+
+
+def will_drop(extensions: Extensions, name: str) -> bool:
+    meta = extensions.meta.get(name)
+    link = extensions.links.get(name)
+    image = merged_image(extensions, name) or (link.target if link else extensions.candidates.get(name, ""))
+    return meta is not None and drops_on_update(name, kind_of(name, image), meta)
+
+
+def version_of(extensions: Extensions, name: str) -> str | None:
+    meta = extensions.meta.get(name)
+    image = merged_image(extensions, name) or extensions.candidates.get(name, "")
+    return (meta.version if meta else None) or image_version(name, image)

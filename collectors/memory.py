@@ -1,0 +1,149 @@
+"""What is remembered of a host between looks, because the host itself forgets it.
+
+A host does not tell which release its other slot holds, loses a staged version when its updater
+restarts, and drops the trace of a failed activation at its next check. `remember` carries these over;
+another machine id, or another install under the same one, starts empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from collectors.classify import failed_attempt
+from collectors.facts import HostFacts, Operation, SlotName
+from collectors.parse.os_release import version_key
+from collectors.slots import Fallback, fallback, is_staged
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMemory:
+    """The release a slot holds, and how that is known."""
+
+    version: str
+    source: str
+    """running: it ran from there · staged: update_engine wrote it there."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An attempt or an activation that went wrong."""
+
+    at: datetime
+    version: str | None = None
+    code: int | None = None
+    name: str | None = None
+    detail: str | None = None
+    running: str | None = None
+    """The version that ran when it was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    machine_id: str | None
+    install: str | None
+    since: datetime
+    """First sight of this machine under this name."""
+    boot_id: str | None = None
+    running: SlotName | None = None
+    version: str | None = None
+    slots: dict[SlotName, SlotMemory] = field(default_factory=dict)
+    attempt_at: datetime | None = None
+    """The other slot was being overwritten then, and nothing complete has been seen in it since."""
+    failed: Trouble | None = None
+    reverted: Trouble | None = None
+    updated_from: str | None = None
+    updated_at: datetime | None = None
+    replaces: str | None = None
+    """Machine id that had this name before."""
+
+
+def remember(before: Memory | None, facts: HostFacts, at: datetime) -> Memory:
+    """The memory after one more complete look; `before` is None at first sight."""
+    memory = _same_machine(before, facts, at)
+    memory = _boot(memory, facts, at)
+    memory = _other_slot(memory, facts, at)
+    memory = _failure(memory, facts, at)
+    return _reversion(memory, facts, at)
+
+
+def _same_machine(before: Memory | None, facts: HostFacts, at: datetime) -> Memory:
+    machine_id, install = facts.identity.machine_id, facts.identity.install
+    if before is None:
+        return Memory(machine_id, install, at)
+    other_machine = machine_id is not None and before.machine_id not in (None, machine_id)
+    other_install = install is not None and before.install not in (None, install)
+    if other_machine or other_install:
+        return Memory(machine_id, install, at, replaces=before.machine_id)
+    return replace(before, machine_id=machine_id or before.machine_id, install=install or before.install)
+
+
+def _boot(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
+    """A new boot from the other slot leaves the slot it came from intact."""
+    version, running = facts.os.version_id, facts.running
+    slots = dict(memory.slots)
+    attempt_at = memory.attempt_at
+    rebooted = memory.boot_id not in (None, facts.identity.boot_id)
+    if rebooted and running is not None and memory.running not in (None, running):
+        attempt_at = None
+    if running is not None and version is not None:
+        slots[running] = SlotMemory(version, "running", at)
+    risen = rebooted and (version_key(version or "") or ()) > (version_key(memory.version or "") or ())
+    return replace(
+        memory,
+        boot_id=facts.identity.boot_id or memory.boot_id,
+        running=running or memory.running,
+        version=version or memory.version,
+        slots=slots,
+        attempt_at=attempt_at,
+        updated_from=memory.version if risen else memory.updated_from,
+        updated_at=at if risen else memory.updated_at,
+    )
+
+
+def _other_slot(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
+    if facts.running is None:
+        return memory
+    other, slots = facts.running.other, dict(memory.slots)
+    if is_staged(facts) and facts.operation is Operation.NEED_REBOOT:
+        if facts.new_version:
+            slots[other] = SlotMemory(facts.new_version, "staged", at)
+        return replace(memory, slots=slots, attempt_at=None)
+    overwritten = facts.attempt is not None and facts.attempt.overwrote and not facts.attempt.staged
+    if overwritten or (facts.operation is not None and facts.operation.overwrites_other_slot):
+        slots.pop(other, None)
+        return replace(memory, slots=slots, attempt_at=memory.attempt_at or at)
+    return memory
+
+
+def _failure(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
+    attempt = failed_attempt(facts)
+    if attempt is not None:
+        trouble = Trouble(
+            attempt.failed_at or at,
+            attempt.offered_version,
+            attempt.error_code,
+            attempt.error_name,
+            attempt.detail,
+            facts.os.version_id,
+        )
+        return replace(memory, failed=trouble)
+    known, newest = memory.failed, facts.attempt
+    staged = facts.operation is Operation.NEED_REBOOT or (newest is not None and newest.staged)
+    checked = newest is not None and newest.no_update and known is not None and known.version is None
+    moved = known is not None and known.running != facts.os.version_id
+    return replace(memory, failed=None) if staged or checked or moved else memory
+
+
+def _reversion(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
+    known = memory.reverted
+    if fallback(facts) in (Fallback.FRESH, Fallback.SETTLED) and facts.running is not None:
+        if known is not None:
+            return memory
+        held = memory.slots.get(facts.running.other)
+        version = held.version if held else None
+        return replace(memory, reverted=Trouble(at, version, running=facts.os.version_id))
+    if known is not None and known.running != facts.os.version_id:
+        return replace(memory, reverted=None)
+    return memory

@@ -1,0 +1,38 @@
+"""One look at one host: an answer with facts, or why there are none. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from collectors.errors import Reach
+from collectors.facts import HostFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An observation that has facts."""
+
+    host: str
+    at: datetime
+    facts: HostFacts
+    latency_s: float
+
+    @property
+    def reach(self) -> Reach:
+        if not self.facts.complete:
+            return Reach.PROBE_INCOMPLETE
+        return Reach.OK if self.facts.os.is_flatcar else Reach.NOT_FLATCAR
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """An observation without facts: the host was not reached, or said nothing usable."""
+
+    host: str
+    at: datetime
+    reach: Reach
+    detail: str
+
+
+Observation = Answer | ProbeFailed

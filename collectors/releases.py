@@ -1,0 +1,142 @@
+"""Release metadata: what exists in which channel, and how far behind a version is.
+
+The shape of the feed: flatcar/flatcar-website:static/releases-json/releases.json@2075ef37. Channels of a
+version by its middle number (0 alpha, 1 beta, 2 stable, 3 lts) hold without exception above major 2605
+in that file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from collectors.errors import ParseError
+from collectors.parse.os_release import version_key
+
+CHANNELS = ("alpha", "beta", "stable", "lts")
+LTS_MAJORS = {2021: 2605, 2022: 3033, 2023: 3510, 2024: 4081}
+"""Stream year -> major."""
+STALE_AFTER_S = 14 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    version: str
+    channel: str
+    released_at: datetime
+    kernel: str | None
+    systemd: str | None
+    docker: str | None
+    containerd: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """All releases of one feed, each channel's oldest first."""
+
+    taken_at: datetime
+    """When the feed was current, not when it was read."""
+    source: str
+    """packed, a file's name, or a URL without its secrets."""
+    digest: str
+    channels: dict[str, tuple[Release, ...]]
+
+    def find(self, version: str | None) -> Release | None:
+        if version is None:
+            return None
+        return next(
+            (item for releases in self.channels.values() for item in releases if item.version == version),
+            None,
+        )
+
+    def of_group(self, group: str) -> tuple[Release, ...] | None:
+        """The releases that a host of this server group would be offered; None if it is no public channel."""
+        if group in self.channels:
+            return self.channels[group]
+        year = group.removeprefix("lts-")
+        if year != group and year.isascii() and year.isdigit() and int(year) in LTS_MAJORS:
+            major = LTS_MAJORS[int(year)]
+            return tuple(
+                item for item in self.channels.get("lts", ()) if item.version.split(".")[0] == str(major)
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a version stands in its channel."""
+
+    channel: str
+    newest: str
+    behind: int
+    """How many newer releases there are."""
+    behind_since: datetime | None
+    """When the first newer one came out."""
+
+
+def parse_feed(data: bytes, *, taken_at: datetime, source: str, digest: str) -> Feed:
+    """The whole feed from releases.json; entries that are no release (`current…`) are left out.
+
+    Raises ParseError when it is not such a file.
+    """
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise ParseError(f"the feed is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ParseError("the feed is not an object of releases")
+    releases = [
+        _release(version, entry) for version, entry in document.items() if version_key(version) is not None
+    ]
+    if not releases:
+        raise ParseError("the feed holds no release")
+    releases.sort(key=lambda item: version_key(item.version) or (0, 0, 0))
+    names = sorted({item.channel for item in releases})
+    channels = {name: tuple(item for item in releases if item.channel == name) for name in names}
+    return Feed(taken_at, source, digest, channels)
+
+
+def _release(version: str, entry: object) -> Release:
+    if not isinstance(entry, dict):
+        raise ParseError(f"the feed's entry {version} is not an object")
+    channel, date = entry.get("channel"), entry.get("release_date")
+    software = entry.get("major_software")
+    if not isinstance(channel, str) or not isinstance(date, str):
+        raise ParseError(f"the feed's entry {version} lacks channel or release_date")
+    try:
+        released_at = datetime.strptime(date, "%Y-%m-%d %H:%M:%S %z").astimezone(UTC)
+    except ValueError as error:
+        raise ParseError(f"the feed's entry {version} has the date {date!r}") from error
+    words = software if isinstance(software, dict) else {}
+    return Release(version, channel, released_at, *(_only(words, key) for key in _SOFTWARE))
+
+
+_SOFTWARE = ("kernel", "systemd", "docker", "containerd")
+
+
+def _only(software: dict[str, object], key: str) -> str | None:
+    value = software.get(key)
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else None
+
+
+def channel_of_version(version: str) -> str | None:
+    """The channel that a version's middle number names."""
+    key = version_key(version)
+    return CHANNELS[key[1]] if key and key[0] > 2605 and key[1] < len(CHANNELS) else None
+
+
+def standing(feed: Feed, version: str, group: str | None) -> Standing | None:
+    """How `version` stands among the releases of its server group, or of its own channel where the
+    group is none of the public channels; None where neither is known."""
+    channel = group or "stable"
+    releases = feed.of_group(channel)
+    if releases is None:
+        channel = channel_of_version(version) or ""
+        releases = feed.of_group(channel)
+    key = version_key(version)
+    if not releases or key is None:
+        return None
+    newer = [item for item in releases if (version_key(item.version) or key) > key]
+    since = min((item.released_at for item in newer), default=None)
+    return Standing(channel, releases[-1].version, len(newer), since)

@@ -1,0 +1,94 @@
+"""The SQLite file: one writer, read-only readers, the schema's version. Knows no table.
+
+Rows and times are plain: ISO-8601 UTC text, JSON as text, so that sqlite3 or Datasette reads it too.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from collectors.errors import ConfigError
+
+SCHEMA = 1
+"""What this program reads and writes; the number of migration steps, kept in user_version."""
+BUSY_TIMEOUT_MS = 10_000
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection. Raises ConfigError where there is no database, or one of another schema."""
+    if not path.exists():
+        raise ConfigError(str(path), "", "there is no database yet; `fleetctl collect` makes it")
+    try:
+        conn = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        _check(conn, path)
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(str(path), "", f"cannot be read as a database: {error}") from error
+    return conn
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The writing connection, the file made (mode 0600) and migrated where needed.
+
+    Raises ConfigError where the file cannot be written, or belongs to a newer program.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.chmod(path, 0o600)
+        conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        conn.execute("PRAGMA journal_mode=WAL")
+        conn.execute("PRAGMA foreign_keys=ON")
+        conn.execute("PRAGMA synchronous=NORMAL")
+        if version(conn) > SCHEMA:
+            _check(conn, path)
+        if version(conn) < SCHEMA:
+            migrate(conn)
+    except OSError as error:
+        raise ConfigError(str(path), "database", f"cannot be written: {error.strerror}") from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(str(path), "database", f"cannot be written: {error}") from error
+    return conn
+
+
+def migrate(conn: sqlite3.Connection) -> list[str]:
+    """Apply every pending step; the names of those applied."""
+    from collectors import migrations
+
+    return migrations.apply(conn)
+
+
+def version(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Everything inside, or nothing."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield conn
+    except BaseException:
+        conn.execute("ROLLBACK")
+        raise
+    conn.execute("COMMIT")
+
+
+def _check(conn: sqlite3.Connection, path: Path) -> None:
+    found = version(conn)
+    if found > SCHEMA:
+        raise ConfigError(str(path), "", f"has schema {found}, newer than this fleetctl's {SCHEMA}")
+    if found < SCHEMA:
+        raise ConfigError(
+            str(path), "", f"has schema {found}; run `fleetctl migrate` to bring it to {SCHEMA}"
+        )
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path.absolute()))

@@ -1,0 +1,58 @@
+"""What every command starts from: the fleet file, how to print, the clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collectors.fleet_file import LoadedFleet
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Options of the command line that hold for all commands."""
+
+    fleet_file: Path | None
+    color: str
+    ascii_only: bool
+
+    @property
+    def colour(self) -> bool:
+        """Typed wish > NO_COLOR > whether stdout is a terminal that has colours."""
+        if self.color != "auto":
+            return self.color == "always"
+        if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            return False
+        return sys.stdout.isatty()
+
+    @property
+    def ascii(self) -> bool:
+        """Typed, or stdout cannot take anything else."""
+        encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+        return self.ascii_only or encoding != "utf8"
+
+    @property
+    def width(self) -> int:
+        return max(80, shutil.get_terminal_size((100, 24)).columns)
+
+    def fleet_path(self) -> Path:
+        """Raises ConfigError with where it was looked for."""
+        from collectors.fleet_file import find_fleet_file
+
+        return find_fleet_file(self.fleet_file, os.environ, Path.cwd())
+
+    def load(self) -> LoadedFleet:
+        """The whole fleet file, checked. Raises ConfigError with every mistake in it."""
+        from collectors.fleet_file import load_fleet
+
+        return load_fleet(self.fleet_path())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,117 @@
+"""Entry point: which command, and what its errors mean as exit codes.
+
+Commands are imported when they are called, so that a quick one does not pay for the slow ones.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from collectors.errors import ConfigError
+from console.cli.context import Console
+from console.exit_codes import ExitCode
+
+COMMANDS = {
+    "collect": "ask every host once and store what it says",
+    "status": "the fleet as stored",
+    "show": "everything known of one host",
+    "demo": "a simulated fleet on this machine, over real SSH",
+    "migrate": "bring the database to this version's schema",
+    "version": "versions of fleetctl and of what it stands on",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"console.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"no command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option("--fleet", "fleet_file", type=click.Path(path_type=Path), help="The fleet file.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Only ASCII characters.")
+@click.pass_context
+def root(ctx: click.Context, fleet_file: Path | None, color: str, ascii_only: bool) -> None:
+    """Operations console for fleets of Flatcar Container Linux hosts, over plain SSH."""
+    ctx.obj = Console(fleet_file, color, ascii_only)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> None:
+    """Run, and end the process with a code of console.exit_codes."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has gone; keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """One command line; its exit code."""
+    try:
+        result = root.main(arguments, prog_name="fleetctl", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.UsageError as error:
+        error.show()
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except ConfigError as error:
+        _say(error)
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was seen until then is stored", err=True)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return ExitCode.OK
+    except Exception:  # noqa: BLE001 - the last handler: whatever comes here is a bug and is told as one
+        click.echo(traceback.format_exc(), err=True)
+        click.echo("fleetctl: this is a bug; nothing more was done", err=True)
+        return ExitCode.BUG
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _say(error: ConfigError) -> None:
+    from console.visible import visible
+
+    mistakes = getattr(error, "mistakes", None) or (error,)
+    for mistake in mistakes:
+        click.echo(f"fleetctl: {visible(str(mistake))}", err=True)

@@ -1,0 +1,81 @@
+"""How reading commands get at the store: the quick way, and the whole way with everything judged anew."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collectors import store
+from collectors.errors import ConfigError
+from collectors.feed_file import feed_digest, load_feed
+from console.cli.context import Console
+from console.fleet_view import quick_view, read_extract
+from console.rows import FleetView
+
+if TYPE_CHECKING:
+    from collectors.fleet_file import LoadedFleet
+
+    from collectors.releases import Feed
+    from console.judge import Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A fleet read to the ground: every host's facts, judged with today's fleet file and feed."""
+
+    loaded: LoadedFleet
+    feed: Feed
+    hosts: list[Judged]
+    view: FleetView
+
+
+def read_view(console: Console, now: datetime) -> FleetView:
+    """The fleet as stored, the quick way where it holds.
+
+    Raises ConfigError where fleet file, feed or database cannot be read.
+    """
+    return _quick(console, now) or read_whole(console.load(), now).view
+
+
+def _quick(console: Console, now: datetime) -> FleetView | None:
+    """None where the fleet file, the feed or the database's schema asks for the whole way."""
+    from collectors.fleet_file import database_in
+
+    path = console.fleet_path()
+    content = path.read_bytes()
+    database = database_in(path, content)
+    if database is None or not database.exists():
+        return None
+    try:
+        conn = store.open_reader(database)
+    except ConfigError:
+        return None  # the whole way says what is wrong, after the fleet file's own mistakes
+    try:
+        extract = read_extract(conn)
+        if extract is None or extract.digest != hashlib.sha256(content).hexdigest():
+            return None
+        file = Path(extract.feed_file) if extract.feed_file else None
+        return quick_view(conn, extract, now) if feed_digest(file) == extract.feed_digest else None
+    finally:
+        conn.close()
+
+
+def read_whole(loaded: LoadedFleet, now: datetime) -> Whole:
+    """Everything, judged anew. Before the first sweep every host is `never asked`."""
+    from console.cli.sweeping import feed_path
+    from console.judge import extract_of, judge, judged_view
+
+    file = feed_path(loaded)
+    feed = load_feed(file)
+    extract = extract_of(loaded.fleet, loaded.digest, feed, file)
+    conn = store.open_reader(loaded.database_path) if loaded.database_path.exists() else None
+    try:
+        hosts = judge(conn, loaded.fleet, extract, feed, now)
+    finally:
+        if isinstance(conn, sqlite3.Connection):
+            conn.close()
+    return Whole(loaded, feed, hosts, judged_view(hosts, extract, now))

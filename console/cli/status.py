@@ -1,0 +1,84 @@
+"""`fleetctl status`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import click
+
+from console.cli.context import Console, now
+from console.cli.picking import pick, selection_options, typed
+from console.cli.reading import read_view, read_whole
+from console.exit_codes import ExitCode, worst
+from console.render import status_text
+from console.rows import FleetView
+
+
+@click.command("status", help="The fleet as stored: versions, states, slots, and why.")
+@selection_options
+@click.option("--json", "as_json", is_flag=True, help="One object, schema fleetctl.status/1.")
+@click.option("--refresh", is_flag=True, help="Ask the hosts first.")
+@click.option("--check", is_flag=True, help="Exit 1 unless every host is current or held, freshly seen.")
+@click.option("--long", "-l", "full", is_flag=True, help="Every host, also of a large fleet.")
+@click.pass_obj
+def command(
+    console: Console,
+    selection: tuple[str, ...],
+    hosts: tuple[str, ...],
+    groups: tuple[str, ...],
+    as_json: bool,
+    refresh: bool,
+    check: bool,
+    full: bool,
+) -> int:
+    codes = [ExitCode.OK]
+    if refresh:
+        codes.append(_refresh(console, selection, hosts, groups))
+    if as_json:
+        view = _print_json(console, selection, hosts, groups)
+    else:
+        view = read_view(console, now())
+        rows = pick(view, selection, hosts, groups)
+        view = replace(view, rows=rows, selection=typed(selection, hosts, groups))
+        text = status_text(view, colour=console.colour, ascii=console.ascii, width=console.width, full=full)
+        click.echo(text, color=True)
+    if check and not is_as_wanted(view):
+        codes.append(ExitCode.NOT_AS_WANTED)
+    return worst(codes)
+
+
+def is_as_wanted(view: FleetView) -> bool:
+    """Whether every host is current or held, with fresh facts, a fresh feed and no drift."""
+    return bool(view.rows) and all(
+        row.state in ("current", "held")
+        and row.certain
+        and not row.stale
+        and row.taken_at is not None
+        and not any(code in ("drift", "updates_not_managed") for code, _ in row.reasons)
+        for row in view.rows
+    )
+
+
+def _refresh(
+    console: Console, selection: tuple[str, ...], hosts: tuple[str, ...], groups: tuple[str, ...]
+) -> ExitCode:
+    from console.cli.sweeping import said, sweep_fleet
+
+    loaded = console.load()
+    rows = pick(read_whole(loaded, now()).view, selection, hosts, groups)
+    return said(sweep_fleet(loaded, [row.name for row in rows]))
+
+
+def _print_json(
+    console: Console, selection: tuple[str, ...], hosts: tuple[str, ...], groups: tuple[str, ...]
+) -> FleetView:
+    from console.judge import status_document
+
+    whole = read_whole(console.load(), now())
+    rows = pick(whole.view, selection, hosts, groups)
+    names = {row.name for row in rows}
+    chosen = [item for item in whole.hosts if item.host.name in names]
+    document = status_document(chosen, whole.view, whole.feed, whole.loaded.fleet)
+    click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    return replace(whole.view, rows=rows)

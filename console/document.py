@@ -1,0 +1,335 @@
+"""A host as `fleetctl.status/1` tells it: facts, memory and situation as one JSON object. Pure.
+
+Every key is there; what is not known is null. Times are ISO-8601 UTC, sizes bytes, durations seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from collectors.parse.sysext_links import kind_of
+from collectors.parse.update_conf import server_kind
+
+from actions.brief import extension_problems, slot_version
+from actions.situation import Situation
+from collectors.classify import (
+    LOCKSMITHD,
+    UPDATER,
+    failed_attempt,
+    has_window,
+    reboots_by_itself,
+    server_of,
+)
+from collectors.extensions import merged_image, staged_images, version_of, will_drop
+from collectors.facts import Extensions, HostFacts, SlotName
+from collectors.fleet_model import FleetHost
+from collectors.memory import Memory
+from collectors.slots import fallback, is_staged, next_words
+from collectors.tables import HostRecord
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What frames a host's facts: who it is in the fleet, how it was reached, the clock."""
+
+    host: FleetHost
+    record: HostRecord | None
+    now: datetime
+    units: tuple[str, ...] = ()
+    """Units of [health], always listed."""
+    as_of: str | None = None
+    """Date of the feed, where it is too old to be trusted."""
+    feed_stale: str | None = None
+    """The sentence that says so."""
+
+
+def host_document(
+    asked: Asked, facts: HostFacts | None, memory: Memory | None, meaning: Situation | None
+) -> Json:
+    """One element of `hosts`."""
+    host, record = asked.host, asked.record
+    taken_at = record.taken_at if record else None
+    return {
+        "name": host.name,
+        "address": host.address,
+        "port": host.port,
+        "groups": list(host.groups),
+        "labels": dict(host.labels),
+        "hold": host.hold,
+        "reach": _reach(record, facts),
+        "os": _os(facts),
+        "boot": _boot(facts, taken_at),
+        "slots": _slots(facts, memory),
+        "update": _update(facts, memory, meaning),
+        "reboot": _reboot(facts),
+        "extensions": _extensions(facts),
+        "health": _health(facts, asked.units),
+        "situation": _situation(meaning, asked),
+        "order": None,
+        "taken_at": taken_at,
+        "age_s": _age(taken_at, asked.now),
+    }
+
+
+def _age(at: str | None, now: datetime) -> float | None:
+    return round((now - datetime.fromisoformat(at)).total_seconds(), 1) if at else None
+
+
+def _reach(record: HostRecord | None, facts: HostFacts | None) -> Json:
+    if record is None:
+        never = {"state": None, "detail": "never asked", "since": None, "last_ok_at": None}
+        return {**never, "latency_s": None, "privileged": None}
+    return {
+        "state": record.reach,
+        "detail": record.reach_detail or None,
+        "since": record.reach_since,
+        "last_ok_at": record.last_ok_at,
+        "latency_s": record.latency_s,
+        "privileged": facts.privileged if facts else None,
+    }
+
+
+def _os(facts: HostFacts | None) -> Json:
+    keys = ("id", "version", "version_id", "build_id", "name", "board", "sysext_level")
+    more = ("oem", "machine_id", "kernel", "systemd", "containerd", "docker")
+    if facts is None:
+        return dict.fromkeys((*keys, "arch", *more))
+    told = {key: getattr(facts.os, key) for key in keys}
+    told["arch"] = facts.os.arch or facts.identity.arch
+    return told | {key: getattr(facts.identity, key) for key in more}
+
+
+def _boot(facts: HostFacts | None, taken_at: str | None) -> Json:
+    keys = ("id", "booted_at", "uptime_s", "confirmed", "reset_armed", "first_boot_armed")
+    if facts is None:
+        return dict.fromkeys(keys)
+    uptime_s, booted_at = facts.passing.uptime_s, None
+    if uptime_s is not None and taken_at is not None:
+        booted = datetime.fromisoformat(taken_at).timestamp() - uptime_s
+        booted_at = datetime.fromtimestamp(round(booted), tz=datetime.fromisoformat(taken_at).tzinfo)
+    running = facts.slots[facts.running] if facts.slots and facts.running else None
+    return {
+        "id": facts.identity.boot_id,
+        "booted_at": _instant(booted_at),
+        "uptime_s": uptime_s,
+        "confirmed": running.successful if running else None,
+        "reset_armed": facts.flags.reset_armed,
+        "first_boot_armed": facts.flags.first_boot_armed,
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
+
+
+def _slots(facts: HostFacts | None, memory: Memory | None) -> Json | None:
+    if facts is None or facts.slots is None:
+        return None
+    versions = {name: slot_version(facts, memory, name) for name in SlotName}
+    known = {name: version[0] for name, version in versions.items() if version}
+    wipes = bool(facts.flags.reset_armed)
+    return {
+        "running": facts.running,
+        "next": facts.next_slot,
+        "next_words": next_words(facts.slots, facts.running, known, wipes=wipes),
+        "fallback": fallback(facts),
+        **{name.lower(): _slot(facts, name, versions[name]) for name in SlotName},
+    }
+
+
+def _slot(facts: HostFacts, name: SlotName, version: tuple[str, str] | None) -> Json:
+    assert facts.slots is not None
+    slot = facts.slots[name]
+    return {
+        "device": slot.device,
+        "partuuid": slot.partuuid,
+        "priority": slot.priority,
+        "tries": slot.tries,
+        "successful": slot.successful,
+        "version": version[0] if version else None,
+        "version_source": version[1] if version else None,
+    }
+
+
+_UPDATE_KEYS = (
+    "operation",
+    "progress",
+    "new_version",
+    "new_size",
+    "last_checked_at",
+    "service",
+    "mode",
+    "disabled_by",
+    "server",
+    "group_image",
+    "group_override",
+    "group",
+    "staged",
+    "failed",
+    "error",
+)
+
+
+def _update(facts: HostFacts | None, memory: Memory | None, meaning: Situation | None) -> Json:
+    if facts is None:
+        return dict.fromkeys(_UPDATE_KEYS)
+    unit = facts.units.get(UPDATER)
+    disabled_by = _disabled_by(facts)
+    failed = failed_attempt(facts)
+    remembered = memory.failed if memory else None
+    error: Json | None = None
+    if failed is not None:
+        error = _error(
+            failed.error_code, failed.error_name, failed.detail, failed.offered_version, failed.failed_at
+        )
+    elif remembered is not None:
+        error = _error(remembered.code, remembered.name, remembered.detail, remembered.version, remembered.at)
+    known_whether = facts.attempt is not None or error is not None
+    values = (
+        facts.operation,
+        facts.passing.progress,
+        facts.new_version,
+        facts.new_size_bytes,
+        _instant(facts.passing.last_checked_at),
+        unit.load if unit and unit.is_masked else unit.active if unit else None,
+        None if unit is None else "off" if disabled_by else "on",
+        disabled_by,
+        server_of(facts),
+        facts.image_conf.group if facts.image_conf else None,
+        facts.conf.group if facts.conf else None,
+        meaning.group if meaning else None,
+        is_staged(facts),
+        error is not None if known_whether else None,
+        error,
+    )
+    return dict(zip(_UPDATE_KEYS, values, strict=True))
+
+
+def _error(
+    code: int | None, name: str | None, text: str | None, version: str | None, at: datetime | None
+) -> Json:
+    return {"code": code, "name": name, "text": text, "version": version, "at": _instant(at)}
+
+
+def _disabled_by(facts: HostFacts) -> str | None:
+    """The strongest of what keeps updates off."""
+    unit = facts.units.get(UPDATER)
+    if facts.flags.no_update:
+        return "no_slots"
+    if unit is not None and unit.is_masked:
+        return "masked"
+    if unit is not None and unit.active in ("inactive", "failed"):
+        return "stopped"
+    return "server" if server_kind(server_of(facts)) in ("disabled", "localhost") else None
+
+
+def _reboot(facts: HostFacts | None) -> Json:
+    keys = ("strategy", "window_start", "window_length", "manager", "manager_state", "required_marker")
+    if facts is None:
+        return dict.fromkeys((*keys, "will_reboot_by_itself", "foreign_order"))
+    conf, coordinator = facts.conf, facts.coordinator
+    strategy = (conf.reboot_strategy if conf else None) or (coordinator.strategy if coordinator else None)
+    unit = facts.units.get(LOCKSMITHD)
+    active = unit is not None and unit.active in ("active", "activating", "reloading")
+    return {
+        "strategy": strategy,
+        "window_start": conf.window_start if conf and has_window(facts) else None,
+        "window_length": conf.window_length if conf and has_window(facts) else None,
+        "manager": _manager(facts, active=active),
+        "manager_state": coordinator.state if coordinator and active else None,
+        "required_marker": facts.flags.reboot_required,
+        "will_reboot_by_itself": reboots_by_itself(facts),
+        "foreign_order": facts.foreign_order,
+    }
+
+
+def _manager(facts: HostFacts, *, active: bool) -> str | None:
+    """Who reboots the host by itself. A masked locksmithd beside a kubelet points to FLUO or kured."""
+    unit, kubelet = facts.units.get(LOCKSMITHD), facts.units.get("kubelet.service")
+    if unit is None:
+        return None
+    if active:
+        return "locksmithd"
+    return "cluster" if unit.is_masked and kubelet is not None and kubelet.active == "active" else "none"
+
+
+def _extensions(facts: HostFacts | None) -> list[Json] | None:
+    extensions = facts.extensions if facts else None
+    if facts is None or extensions is None:
+        return None
+    bad = set(extension_problems(facts))
+    names = sorted({*extensions.merged, *extensions.candidates, *extensions.links})
+    return [_extension(extensions, name, bad=name in bad) for name in names]
+
+
+def _extension(extensions: Extensions, name: str, *, bad: bool) -> Json:
+    link, meta = extensions.links.get(name), extensions.meta.get(name)
+    merged = name in extensions.merged
+    image = merged_image(extensions, name) if merged else None
+    place = image or (link.target if link else extensions.candidates.get(name))
+    bound = meta is not None and meta.version_id is not None and meta.sysext_level is None
+    return {
+        "name": name,
+        "kind": kind_of(name, place or ""),
+        "merged": merged,
+        "image": image,
+        "version": version_of(extensions, name),
+        "link": link.path if link else None,
+        "staged_image": staged_images(extensions).get(name),
+        "bound_to": meta.version_id if meta and bound else None,
+        "compatible": True if merged else (False if name in extensions.candidates else None),
+        "drops_on_update": will_drop(extensions, name) if merged and meta else None,
+        "problem": _problem(extensions, name, merged=merged, bad=bad),
+    }
+
+
+def _problem(extensions: Extensions, name: str, *, merged: bool, bad: bool) -> str | None:
+    link = extensions.links.get(name)
+    if link is not None and link.is_mask:
+        return "masked"
+    if link is not None and not link.exists:
+        return "dangling"
+    return ("broken" if merged else "not merged") if bad else None
+
+
+def _health(facts: HostFacts | None, units: tuple[str, ...]) -> Json:
+    if facts is None:
+        keys = ("system", "failed_units", "units", "containers", "disks", "time_synced")
+        return dict.fromkeys(keys)
+    shown = {name: unit.active for name, unit in facts.units.items() if unit.load != "not-found"}
+    return {
+        "system": facts.system_state,
+        "failed_units": list(facts.failed_units) if facts.failed_units is not None else None,
+        "units": shown | {name: facts.units[name].active for name in units if name in facts.units},
+        "containers": facts.passing.containers,
+        "disks": {path: asdict(use) for path, use in facts.passing.disks.items()},
+        "time_synced": facts.passing.time_synced,
+    }
+
+
+def _situation(meaning: Situation | None, asked: Asked) -> Json:
+    where = meaning.standing if meaning else None
+    since = where.behind_since if where else None
+    reasons = [
+        {"code": item.code, "text": item.text, "evidence": item.evidence}
+        for item in (meaning.reasons if meaning else ())
+    ]
+    if meaning is None:
+        reasons = [{"code": "never_asked", "text": "never asked", "evidence": "store"}]
+    if asked.feed_stale is not None and where is not None:
+        reasons.append({"code": "feed_stale", "text": asked.feed_stale, "evidence": "feed"})
+    return {
+        "state": meaning.state if meaning else "unreachable",
+        "reasons": reasons,
+        "remedy": meaning.remedy if meaning else "run fleetctl collect",
+        "behind_releases": where.behind if where else None,
+        "behind_days": (asked.now - since).days if since else (0 if where else None),
+        "newest_in_channel": where.newest if where else None,
+        "cves_fixed_by_update": None,
+        "eol": None,
+        "as_of": asked.as_of if where else None,
+    }

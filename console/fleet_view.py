@@ -1,0 +1,140 @@
+"""From the store to what is shown: rows for tables and filters, documents for JSON and `show`.
+
+The quick way reads ready-made briefs and a cached extract of the fleet file. Where the fleet file or the
+feed differs from what the last sweep judged with, every host is judged anew from its stored facts.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from collectors import tables
+from console.rows import FleetView, HostRow, SlotCell
+
+FLEET_SETTING = "fleet"
+FEED_STALE_AFTER_S = 14 * 86400.0
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What the table needs of a fleet file, kept in the database beside the digest it was made from."""
+
+    digest: str
+    feed_digest: str
+    feed_taken_at: str
+    feed_file: str | None
+    name: str
+    accent: str | None
+    stale_after_s: float
+    heads: dict[str, str]
+    """Newest release -> its channel."""
+    hosts: list[list[Any]]
+    """name, address, port, groups, labels, hold; in the fleet file's order."""
+
+
+def read_extract(conn: sqlite3.Connection) -> Extract | None:
+    text = tables.setting(conn, FLEET_SETTING)
+    if text is None:
+        return None
+    try:
+        return Extract(**json.loads(text))
+    except (TypeError, ValueError):
+        return None  # written by another version: judge anew
+
+
+def write_extract(conn: sqlite3.Connection, extract: Extract) -> None:
+    from collectors.store import transaction
+
+    values = {name: getattr(extract, name) for name in Extract.__dataclass_fields__}
+    with transaction(conn):
+        tables.put_setting(conn, FLEET_SETTING, json.dumps(values, separators=(",", ":")))
+
+
+def quick_view(conn: sqlite3.Connection, extract: Extract, now: datetime) -> FleetView:
+    """The fleet as the last sweep judged it."""
+    found = {name: (asked, taken, reach, text) for name, asked, taken, reach, text in tables.briefs(conn)}
+    rows, newest = [], None
+    for host in extract.hosts:
+        asked_at, taken_at, reach, text = found.get(host[0], (None, None, None, None))
+        brief = json.loads(text) if text else None
+        rows.append(host_row(host, brief, (taken_at, reach), extract, now))
+        newest = max(newest or "", asked_at or "") or None
+    return fleet_view(extract, rows, newest, now)
+
+
+def fleet_view(extract: Extract, rows: list[HostRow], newest: str | None, now: datetime) -> FleetView:
+    feed_at = datetime.fromisoformat(extract.feed_taken_at) if extract.feed_taken_at else None
+    age_s = (now - feed_at).total_seconds() if feed_at else None
+    if age_s is None or age_s > FEED_STALE_AFTER_S:
+        rows = [uncertain(row) for row in rows]
+    return FleetView(
+        fleet=extract.name,
+        now=now,
+        rows=rows,
+        fleet_hosts=len(extract.hosts),
+        taken_at=datetime.fromisoformat(newest) if newest else None,
+        accent=extract.accent,
+        feed_date=date.fromisoformat(extract.feed_taken_at[:10]) if feed_at else None,
+        feed_age_s=age_s,
+        stale_after_s=extract.stale_after_s,
+        version_notes={version: f"{channel} head" for version, channel in extract.heads.items()},
+    )
+
+
+def uncertain(row: HostRow) -> HostRow:
+    """With an old feed nobody can say that a version is the newest."""
+    return replace(row, certain=False) if row.state == "current" else row
+
+
+def host_row(
+    host: list[Any], brief: Json | None, look: tuple[str | None, str | None], extract: Extract, now: datetime
+) -> HostRow:
+    """One row of `extract.hosts`; `look` is taken_at and reach, `brief` None for a host never asked."""
+    name, address, port, groups, labels, hold = host
+    taken_at, reach = look
+    if brief is None:
+        reasons = (("never_asked", "never asked"),)
+        return HostRow(
+            name, address, "unreachable", port, tuple(groups), labels, hold, reasons, "run fleetctl collect"
+        )
+    taken = datetime.fromisoformat(taken_at) if taken_at else None
+    return HostRow(
+        name=name,
+        address=address,
+        state=brief["state"],
+        port=port,
+        groups=tuple(groups),
+        labels=labels,
+        hold=hold,
+        reasons=tuple((code, text) for code, text in brief["reasons"]),
+        remedy=brief["remedy"],
+        version=brief["version"],
+        channel=brief["channel"],
+        running=brief["running"],
+        next=brief["next"],
+        slot_a=_cell(brief["a"]),
+        slot_b=_cell(brief["b"]),
+        behind=brief["behind"],
+        operation=brief["operation"],
+        progress=brief["progress"],
+        extensions=tuple(brief["extensions"]),
+        extension_problems=tuple(brief["extension_problems"]),
+        oem=brief["oem"],
+        arch=brief["arch"],
+        reach=reach,
+        health=brief["health"],
+        will_reboot_by_itself=brief["will_reboot"],
+        taken_at=taken,
+        stale=taken is None or (now - taken).total_seconds() > extract.stale_after_s,
+        certain=brief["certain"],
+    )
+
+
+def _cell(slot: Json | None) -> SlotCell | None:
+    return SlotCell(**slot) if slot else None

@@ -1,0 +1,132 @@
+"""Every host of the fleet judged from its stored facts, with today's fleet file and feed."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actions.brief import brief
+from actions.collect import wishes
+from actions.engine import Kept, judged
+from actions.situation import Situation, twins_by_host
+from collectors import tables
+from collectors.fleet_model import Fleet, FleetHost
+from collectors.releases import Feed
+from collectors.tables import HostRecord
+from console.document import Asked, host_document
+from console.fleet_view import FEED_STALE_AFTER_S, Extract, fleet_view, host_row
+from console.rows import FleetView, HostRow, Summary, summarize
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One host of the fleet file with all that the store has of it; None where it was never asked."""
+
+    host: FleetHost
+    record: HostRecord | None
+    kept: Kept
+    meaning: Situation | None
+    row: HostRow
+
+
+def extract_of(fleet: Fleet, digest: str, feed: Feed, feed_file: Path | None) -> Extract:
+    heads = {releases[-1].version: name for name, releases in feed.channels.items() if name != "edge"}
+    hosts = [
+        [host.name, host.address, host.port, list(host.groups), dict(host.labels), host.hold]
+        for host in fleet.hosts
+    ]
+    return Extract(
+        digest=digest,
+        feed_digest=feed.digest,
+        feed_taken_at=feed.taken_at.isoformat(),
+        feed_file=str(feed_file.absolute()) if feed_file else None,
+        name=fleet.name,
+        accent=fleet.accent,
+        stale_after_s=fleet.sweep.stale_after_s,
+        heads=heads,
+        hosts=hosts,
+    )
+
+
+def judge(
+    conn: sqlite3.Connection | None, fleet: Fleet, extract: Extract, feed: Feed, now: datetime
+) -> list[Judged]:
+    """All hosts, in the fleet file's order; `conn` None where there is no database yet."""
+    records, wanted = tables.all_hosts(conn) if conn else {}, wishes(fleet)
+    ids = {name: msgspec.json.decode(record.brief).get("machine_id") for name, record in records.items()}
+    twins = twins_by_host({name: value for name, value in ids.items() if name in wanted})
+    judged_hosts = []
+    for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
+        record, others = records.get(host.name), twins.get(host.name, ())
+        if record is None:
+            row = host_row(plain, None, (None, None), extract, now)
+            judged_hosts.append(Judged(host, None, Kept(None, None), None, row))
+            continue
+        kept, meaning = judged(record, wanted[host.name], feed, others)
+        memory = None if others else kept.memory
+        short = msgspec.to_builtins(brief(kept.facts, memory, meaning))
+        row = host_row(plain, short, (record.taken_at, record.reach), extract, now)
+        judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row))
+    return judged_hosts
+
+
+def judged_view(hosts: list[Judged], extract: Extract, now: datetime) -> FleetView:
+    newest = max((item.record.asked_at for item in hosts if item.record), default=None)
+    return fleet_view(extract, [item.row for item in hosts], newest, now)
+
+
+def status_document(hosts: list[Judged], view: FleetView, feed: Feed, fleet: Fleet) -> Json:
+    """The whole of fleetctl.status/1 for the hosts given."""
+    stale = stale_words(feed, view.now)
+    return {
+        "schema": "fleetctl.status/1",
+        "generated_at": _instant(view.now),
+        "fleet": view.fleet,
+        "taken_at": _instant(view.taken_at) if view.taken_at else None,
+        "feed": {
+            "date": _instant(feed.taken_at),
+            "age_s": round((view.now - feed.taken_at).total_seconds(), 1),
+            "source": feed.source,
+        },
+        "summary": _summary(summarize([item.row for item in hosts])),
+        "hosts": [document(item, feed, fleet, view.now, stale) for item in hosts],
+    }
+
+
+def document(item: Judged, feed: Feed, fleet: Fleet, now: datetime, stale: str | None) -> Json:
+    as_of = _instant(feed.taken_at) if stale else None
+    asked = Asked(item.host, item.record, now, fleet.health.units, as_of, stale)
+    return host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
+
+
+def stale_words(feed: Feed, now: datetime) -> str | None:
+    """What to say of a feed that is too old to prove anything; None where it is fresh."""
+    age_s = (now - feed.taken_at).total_seconds()
+    if age_s <= FEED_STALE_AFTER_S:
+        return None
+    return f"the release feed is {age_s / 86400:.0f} days old: newer releases are not known"
+
+
+def _summary(summary: Summary) -> Json:
+    return {
+        "hosts": summary.hosts,
+        "answered": summary.answered,
+        "by_state": dict(summary.by_state),
+        "by_version": {version or "unknown": count for version, count in summary.by_version.items()},
+        "by_channel": {channel or "unknown": count for channel, count in summary.by_channel.items()},
+        "needs_reboot": summary.needs_reboot,
+        "will_reboot_by_itself": summary.will_reboot_by_itself,
+        "updates_off": summary.updates_off,
+        "extension_problems": summary.extension_problems,
+    }
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

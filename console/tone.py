@@ -1,0 +1,122 @@
+"""Tones, marks and how a terminal draws them: ANSI colour or nothing, Unicode or ASCII. Pure.
+
+Colour is never the only sign: each tone goes with a glyph and a word. The sixteen colours of the terminal's
+own theme are used, for it is not known whether its ground is dark or light; only a fleet's accent is exact.
+No "dim" attribute: terminals draw it differently.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from console.visible import Cut, visible
+
+
+class Tone(StrEnum):
+    """What a colour says."""
+
+    BAD = "bad"
+    """Went wrong."""
+    UNKNOWN = "unknown"
+    WARN = "warn"
+    """Look before you act."""
+    MOVING = "moving"
+    """Under way, as planned."""
+    CHOSEN = "chosen"
+    """A person said so."""
+    LATE = "late"
+    DIM = "dim"
+    CALM = "calm"
+    """As wanted."""
+    TEXT = "text"
+    BRIGHT = "bright"
+    """The one thing to read in a region."""
+    HINT = "hint"
+    """Headings, the other slot."""
+    ACCENT = "accent"
+    """The running slot."""
+
+
+_SGR = {
+    Tone.BAD: "31",
+    Tone.UNKNOWN: "1",
+    Tone.WARN: "33",
+    Tone.MOVING: "94",
+    Tone.CHOSEN: "35",
+    Tone.LATE: "",
+    Tone.DIM: "",
+    Tone.CALM: "",
+    Tone.TEXT: "",
+    Tone.BRIGHT: "1",
+    Tone.HINT: "90",
+    Tone.ACCENT: "36",
+}
+_ACCENT = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Signs beside the states' glyphs."""
+
+    runs: str
+    next: str
+    back: str
+    """As `next`, from right to left."""
+    dead: str
+    alert: str
+    warn: str
+    full: str
+    """A cell of a thin gauge."""
+    half: str
+    track: str
+    heavy: str
+    """Box of the running slot: corners from top left clockwise, then horizontal, vertical."""
+    light: str
+    dashed: str
+
+
+UNICODE = Marks("►", "→", "←", "×", "■", "▲", "━", "╸", "─", "┏┓┛┗━┃", "┌┐┘└─│", "┌┐┘└╌╎")
+ASCII = Marks(">", "^", "^", "x", "!", "!", "=", "-", ".", "####=#", "++++-|", ".....:")
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """Draws text in a tone. Without colour nothing but the text itself comes out."""
+
+    colour: bool
+    ascii: bool
+    accent: str | None = None
+    """`#rrggbb` of the fleet; anything else is ignored."""
+
+    @property
+    def marks(self) -> Marks:
+        return ASCII if self.ascii else UNICODE
+
+    def __call__(self, tone: Tone, text: str) -> str:
+        """`text` in `tone`; it must be visible already."""
+        code = _SGR[tone] if self.colour and text else ""
+        return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+    def fleet(self, text: str) -> str:
+        """A fleet's name in its own colour, so that production looks different."""
+        if not self.colour:
+            return text
+        found = _ACCENT.fullmatch(self.accent or "")
+        code = (
+            "38;2;" + ";".join(str(int(part, 16)) for part in found.groups()) if found else _SGR[Tone.ACCENT]
+        )
+        return f"\x1b[1;{code}m{text}\x1b[0m"
+
+    def say(self, text: str, width: int | None = None, cut: Cut = "end") -> str:
+        """A text from elsewhere, made visible."""
+        return visible(text, width, ascii_only=self.ascii, cut=cut)
+
+    def gauge(self, share: float, width: int) -> tuple[str, str]:
+        """A thin bar in half-cell steps: the filled part and the rest. A non-zero share is never nothing."""
+        marks = self.marks
+        halves = round(min(max(share, 0.0), 1.0) * width * 2)
+        halves = max(halves, 1) if share > 0 else 0
+        bar = marks.full * (halves // 2) + marks.half * (halves % 2)
+        return bar, " " * (width - len(bar))
