@@ -66,7 +66,7 @@ def brief(facts: HostFacts | None, memory: Memory | None, meaning: Situation) ->
         reasons=reasons,
         remedy=meaning.remedy,
         certain=meaning.certain,
-        version=facts.os.version_id,
+        version=facts.os.version_id if facts.os.is_flatcar else None,
         channel=meaning.group,
         running=facts.running,
         next=facts.next_slot,

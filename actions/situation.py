@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from collectors.parse.update_conf import effective_group
-
 from collectors.classify import Reason, failure_words, findings, unreached
 from collectors.facts import HostFacts
 from collectors.fleet_model import WantedUpdates
 from collectors.memory import Memory
 from collectors.observation import Answer, Observation
+from collectors.parse.update_conf import effective_group
 from collectors.releases import Feed, Standing, standing
 
 STATES = (
@@ -109,7 +108,8 @@ def _settle(reasons: list[Reason], group: str | None, where: Standing | None) ->
     unique = list(reversed(once.values()))
     unique.sort(key=lambda reason: _RANK.get(reason.state or "", len(STATES)))
     state = unique[0].state if unique and unique[0].state else "incomplete"
-    remedy = next((REMEDIES[reason.code] for reason in unique if reason.code in REMEDIES), None)
+    own = (reason.code for reason in unique if reason.state == state)
+    remedy = next((REMEDIES[code] for code in own if code in REMEDIES), None)
     return Situation(state, tuple(unique), remedy, group, where)
 
 
@@ -154,7 +154,7 @@ def _remembered(seen: list[Reason], memory: Memory) -> list[Reason]:
         reasons.append(Reason("reverted_settled", text, "remembered", "reverted"))
     if memory.failed is not None and "failed" not in states:
         known = memory.failed
-        text = failure_words(known.code, known.name, known.detail, known.version)
+        text = failure_words(known.code, known.detail, known.version)
         reasons.append(Reason("failed", f"{text}, {known.at:%Y-%m-%d %H:%M} UTC", "remembered", "failed"))
     if memory.attempt_at is not None and "staging" not in states:
         text = f"the other slot was overwritten by an attempt seen {memory.attempt_at:%Y-%m-%d %H:%M} UTC"

@@ -21,6 +21,7 @@ from collectors.facts import (
 )
 from collectors.observation import ProbeFailed
 from collectors.parse.update_conf import server_kind
+from collectors.parse.update_engine import explain
 from collectors.slots import Fallback, fallback, is_rollback_armed, is_staged, pair
 
 UPDATER, LOCKSMITHD, SYSEXT = "update-engine.service", "locksmithd.service", "systemd-sysext.service"
@@ -264,7 +265,7 @@ def _failure(facts: HostFacts) -> Iterator[Reason]:
         yield Reason("failed", "the last attempt failed, the error is being reported", "status", "failed")
     attempt = failed_attempt(facts)
     if attempt is not None:
-        text = failure_words(attempt.error_code, attempt.error_name, attempt.detail, attempt.offered_version)
+        text = failure_words(attempt.error_code, attempt.detail, attempt.offered_version)
         yield Reason("failed", text, "update-engine journal", "failed")
 
 
@@ -277,12 +278,12 @@ def failed_attempt(facts: HostFacts) -> Attempt | None:
     return None if meant else attempt
 
 
-def failure_words(code: int | None, name: str | None, detail: str | None, version: str | None) -> str:
+def failure_words(code: int | None, detail: str | None, version: str | None) -> str:
     """One sentence about a failed attempt."""
     checking = version is None and code in (30, 31, 34, 37)
     what = f"staging {version} failed" if version else "the last update attempt failed"
     what = "the last check failed" if checking else what
-    why = detail or name or "no cause in the journal"
+    why = detail or (explain(code) if code is not None else "no cause in the journal")
     return f"{what}: {why}" + (f" (code {code})" if code is not None else "")
 
 

@@ -183,7 +183,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # costs a millisecond that a right file need not pay
 
     words = sorted(known)
-    near = get_close_matches(word[:100], words, n=1)
+    longer = [known for known in words if len(word) > 2 and known.startswith(word)]
+    near = longer if len(longer) == 1 else get_close_matches(word[:100], words, n=1)
     if near:
         return f'; did you mean "{near[0]}"?'
     return f"; known: {', '.join(words)}" if 0 < len(words) <= 12 else ""

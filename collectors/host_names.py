@@ -80,10 +80,18 @@ def _why_no_name(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    """How many names the ranges of `text` stand for. Raises HostTextInvalid for a range that is none."""
+    """How many names the ranges of `text` stand for, at most.
+
+    Raises HostTextInvalid for a range that is none, and for one that the library would take for more:
+    to ClusterShell 1.10 `n7[8-11]` is n78 to n711, 634 names.
+    """
     count = 1
-    for ranges in re.findall(_RANGES, text):
-        count *= sum(_length(item) for item in ranges.split(","))
+    for match in re.finditer(_RANGES, text):
+        items = match[1].split(",")
+        count *= sum(_length(item) for item in items)
+        widths = {len(bound) for item in items for bound in item.partition("/")[0].split("-")}
+        if text[: match.start()][-1:].isdigit() and len(widths) > 1:
+            raise HostTextInvalid("digits before a range of several widths: write them into the range")
     return count
 
 
@@ -106,7 +114,8 @@ def _one_range(text: str) -> list[str]:
     if match is None:
         return []
     prefix, first, last, suffix = match.groups()
-    if first.startswith("0") and first != "0" and len(first) != len(last):
+    padded = last.startswith("0") or (first.startswith("0") and first != "0")
+    if padded and len(first) != len(last):
         return []  # a mistake, which the library words
     width = len(first)
     return [f"{prefix}{number:0{width}}{suffix}" for number in range(int(first), int(last) + 1)]

@@ -265,7 +265,8 @@ class Table:
 
     def table(self, key: str) -> Table:
         """The table under `key`; an empty one if there is none."""
-        return self._table(self.data.get(key, {}), self.at(key), self._form(key))
+        found = self._table(self.data.get(key, {}), self.at(key), self._form(key))
+        return found if found is not None else Table(self.mistakes, {}, self.at(key), self._form(key))
 
     def tables(self, key: str) -> list[Table]:
         """The array of tables under `key`."""
@@ -273,26 +274,26 @@ class Table:
         if not isinstance(value, list):
             self.wrong(key, f"{quoted(value)} is not an array of tables")
             return []
-        return [
-            self._table(item, f"{self.at(key)}[{index}]", f"{self._form(key)}[]")
-            for index, item in enumerate(value)
-        ]
+        form = f"{self._form(key)}[]"
+        found = [self._table(item, f"{self.at(key)}[{index}]", form) for index, item in enumerate(value)]
+        return [table for table in found if table is not None]
 
     def named_tables(self, key: str) -> dict[str, Table]:
         """The tables under `key.NAME`, by name."""
-        return {
-            name: self._table(item, self.free_at(key, name), f"{self._form(key)}.*")
-            for name, item in self.free(key).items()
+        form = f"{self._form(key)}.*"
+        found = {
+            name: self._table(item, self.free_at(key, name), form) for name, item in self.free(key).items()
         }
+        return {name: table for name, table in found.items() if table is not None}
 
     def _form(self, key: str) -> str:
         return f"{self.form}.{key}" if self.form else key
 
-    def _table(self, value: object, place: str, form: str) -> Table:
+    def _table(self, value: object, place: str, form: str) -> Table | None:
         if isinstance(value, dict):
             return Table(self.mistakes, value, place, form)
         self.mistakes.add(place, f"{quoted(value)} is not a table")
-        return Table(self.mistakes, {}, place, form)
+        return None
 
 
 def or_default(value: T | None, default: T) -> T:

@@ -120,7 +120,7 @@ def _follow(table: Table) -> Follow | None:
 
 def _cohorts(table: Table, known: Known, tolerance: int) -> tuple[Cohort, ...]:
     tables = table.tables("cohorts")
-    if not tables:
+    if table.data.get("cohorts") in (None, []):
         table.wrong("cohorts", "a rollout needs at least one cohort")
     cohorts: list[Cohort] = []
     for index, item in enumerate(tables):

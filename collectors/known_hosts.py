@@ -14,6 +14,7 @@ import hmac
 import os
 import re
 import struct
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,7 @@ class KnownHosts:
         self._signs: tuple[tuple[int, int, int] | None, ...] | None = None
         self._looked_at = float("-inf")
         self._index = _Index()
+        self._reading = threading.Lock()
 
     def is_quick(self, names: Sequence[str], port: int | None) -> bool:
         """True if `lookup` neither reads a file nor tries many hashes: fit for the event loop."""
@@ -143,15 +145,15 @@ class KnownHosts:
         return found
 
     def refresh(self) -> None:
-        """Read the files if one of them changed since they were read."""
-        signs = tuple(file_sign(path) for path in self._paths)
-        self._looked_at = time.monotonic()
-        if signs == self._signs:
-            return
-        index = _Index()
-        for path in self._paths:
-            _add_file(index, path)
-        self._index, self._signs = index, signs
+        """Read the files if one changed since they were read; one thread reads, others wait for it."""
+        with self._reading:
+            signs = tuple(file_sign(path) for path in self._paths)
+            if signs != self._signs:
+                index = _Index()
+                for path in self._paths:
+                    _add_file(index, path)
+                self._index, self._signs = index, signs
+            self._looked_at = time.monotonic()
 
     def _is_changed(self) -> bool:
         now = time.monotonic()

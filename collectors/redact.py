@@ -19,6 +19,7 @@ _MARK = r"\[redacted [0-9a-f]{6}\]"
 _IS_MARK = re.compile(_MARK)
 _QUOTED = r'"(?:[^"\\\n]|\\[^\n])*+"?|' + r"'[^'\n]*+'?"
 _WORD = rf"(?:{_MARK}|\S)++"
+_VALUE = rf"(?:{_QUOTED})(?:{_MARK}|\S)*+|{_WORD}"
 _BETWEEN = r"""["']?(?:[ \t]*+[:+?]?[=:]=?[ \t]*+)"""
 _PLAIN_WORDS = r"""(?!(?:yes|no|true|false|on|off|none|null|nil|[01]|""|'')(?:[\s"',;}\])]|$))"""
 
@@ -42,7 +43,7 @@ _DOWNLOAD_LOGIN = re.compile(
 )
 _CONFIG_URL = re.compile(
     rf'(?:(?<=")(?P<name>(?:ignition|coreos|flatcar)\.config\.url=)(?P<inner>[^"\n]++)'
-    rf'|(?:ignition|coreos|flatcar)\.config\.url[ \t]*+=[ \t]*+(?P<secret>"[^"\n]*+"?|{_WORD}))',
+    rf"|(?:ignition|coreos|flatcar)\.config\.url[ \t]*+=[ \t]*+(?P<secret>{_VALUE}))",
     re.IGNORECASE,
 )
 _HEADER = re.compile(
@@ -51,12 +52,12 @@ _HEADER = re.compile(
 )
 _PASSWORD = re.compile(
     r"(?:pass(?:word|wd|phrase)|pwd|secret|credentials?)[A-Za-z0-9_.-]{0,24}"
-    rf"{_BETWEEN}{_PLAIN_WORDS}(?P<secret>{_QUOTED}|{_WORD})",
+    rf"{_BETWEEN}{_PLAIN_WORDS}(?P<secret>{_VALUE})",
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"(?<![\w-])--[a-z0-9-]{0,30}(?:pass(?:word|wd|phrase)?|secret|token|api-?key|credentials?)"
-    rf"[a-z0-9-]{{0,16}}(?:[ \t]++|=){_PLAIN_WORDS}(?!-)(?P<secret>{_QUOTED}|{_WORD})",
+    r"(?<!-)--[a-z0-9-]{0,30}(?:pass(?:word|wd|phrase)?|secret|token|api-?key|credentials?)"
+    rf"[a-z0-9-]{{0,16}}(?:[ \t]++|=){_PLAIN_WORDS}(?P<secret>{_VALUE})",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(
@@ -68,9 +69,11 @@ _KEY = re.compile(
     rf"""key[A-Za-z0-9_-]{{0,8}}{_BETWEEN}["']?(?P<secret>[A-Za-z0-9+/=_-]{{40,}}+)""", re.IGNORECASE
 )
 _BEARER = re.compile(
-    r"""\bbearer[ \t:="']++(?:token[ \t:="']++)?(?!token\b)(?P<secret>[A-Za-z0-9+/=_.~-]++)""", re.IGNORECASE
+    r"""bearer[ \t:="']++(?:token[ \t:="']++)?(?!token\b)"""
+    rf"{_PLAIN_WORDS}(?P<secret>[A-Za-z0-9+/=_.~-]++)",
+    re.IGNORECASE,
 )
-_BASIC = re.compile(r"""\bbasic[ \t:="']++(?P<secret>[A-Za-z0-9+/=_-]{4,}+)""", re.IGNORECASE)
+_BASIC = re.compile(r"""basic[ \t:="']++(?P<secret>[A-Za-z0-9+/=_-]{4,}+)""", re.IGNORECASE)
 _URL = re.compile(rf'://(?P<body>(?:{_MARK}|[^\s"<>])++)')
 _UPDATE_PATH = re.compile(
     rf"""/v1/update/(?P<secret>(?:{_MARK}|[^\s"'<>]|'(?=[^\s"'<>]))++)""", re.IGNORECASE

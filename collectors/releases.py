@@ -23,6 +23,8 @@ STALE_AFTER_S = 14 * 86400.0
 @dataclass(frozen=True, slots=True)
 class Release:
     version: str
+    key: tuple[int, int, int]
+    """What versions compare by."""
     channel: str
     released_at: datetime
     kernel: str | None
@@ -57,9 +59,7 @@ class Feed:
         year = group.removeprefix("lts-")
         if year != group and year.isascii() and year.isdigit() and int(year) in LTS_MAJORS:
             major = LTS_MAJORS[int(year)]
-            return tuple(
-                item for item in self.channels.get("lts", ()) if item.version.split(".")[0] == str(major)
-            )
+            return tuple(item for item in self.channels.get("lts", ()) if item.key[0] == major)
         return None
 
 
@@ -86,18 +86,17 @@ def parse_feed(data: bytes, *, taken_at: datetime, source: str, digest: str) -> 
         raise ParseError(f"the feed is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ParseError("the feed is not an object of releases")
-    releases = [
-        _release(version, entry) for version, entry in document.items() if version_key(version) is not None
-    ]
+    keys = {version: version_key(version) for version in document}
+    releases = [_release(version, key, document[version]) for version, key in keys.items() if key]
     if not releases:
         raise ParseError("the feed holds no release")
-    releases.sort(key=lambda item: version_key(item.version) or (0, 0, 0))
+    releases.sort(key=lambda item: item.key)
     names = sorted({item.channel for item in releases})
     channels = {name: tuple(item for item in releases if item.channel == name) for name in names}
     return Feed(taken_at, source, digest, channels)
 
 
-def _release(version: str, entry: object) -> Release:
+def _release(version: str, key: tuple[int, int, int], entry: object) -> Release:
     if not isinstance(entry, dict):
         raise ParseError(f"the feed's entry {version} is not an object")
     channel, date = entry.get("channel"), entry.get("release_date")
@@ -109,7 +108,7 @@ def _release(version: str, entry: object) -> Release:
     except ValueError as error:
         raise ParseError(f"the feed's entry {version} has the date {date!r}") from error
     words = software if isinstance(software, dict) else {}
-    return Release(version, channel, released_at, *(_only(words, key) for key in _SOFTWARE))
+    return Release(version, key, channel, released_at, *(_only(words, key) for key in _SOFTWARE))
 
 
 _SOFTWARE = ("kernel", "systemd", "docker", "containerd")
@@ -137,6 +136,6 @@ def standing(feed: Feed, version: str, group: str | None) -> Standing | None:
     key = version_key(version)
     if not releases or key is None:
         return None
-    newer = [item for item in releases if (version_key(item.version) or key) > key]
+    newer = [item for item in releases if item.key > key]
     since = min((item.released_at for item in newer), default=None)
     return Standing(channel, releases[-1].version, len(newer), since)

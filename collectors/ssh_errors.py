@@ -102,10 +102,12 @@ def network_failed(target: Target, error: OSError | UnicodeError) -> ConnectFail
     return failed(target, f"{where} {words}", Reach.UNREACHABLE)
 
 
-def tunnel_failed(target: Target, error: Exception) -> ConnectFailed:
+def tunnel_failed(target: Target, error: asyncssh.ChannelOpenError) -> ConnectFailed:
     """The jump host answers but gives no way to the target."""
     name = target.jump.name if target.jump else "?"
-    message = f"jump host {name} gives no way to {place(target)}: {cleaned(str(error), 80)}"
+    is_forbidden = error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+    reason = "its sshd forbids it (AllowTcpForwarding, PermitOpen)" if is_forbidden else error.reason
+    message = f"jump host {name} gives no way to {place(target)}: {cleaned(reason, 80)}"
     return failed(target, message, Reach.UNREACHABLE)
 
 
@@ -140,11 +142,13 @@ def host_key_refused(
         return HostKeyRefused(target.name, cleaned(message), reach, key, on_file)
 
     shown, remedy = offered or authority, f"fleetctl trust {target.name}"
+    if "revoked" in str(error):
+        return refused(
+            f"the host offers a revoked key{f': {shown}' if shown else ''}", Reach.HOST_KEY_CHANGED, shown
+        )
     if shown is None or (offered is None and shown in on_file.authorities):
         words = f"the host certificate is not good: {cleaned(str(error), 120)}"
         return refused(words, Reach.HOST_KEY_UNKNOWN, shown)
-    if shown in on_file.revoked:
-        return refused(f"the host offers a revoked key: {shown}", Reach.HOST_KEY_CHANGED, shown)
     known = on_file.keys if offered else on_file.authorities
     if known and on_file.exact:
         old = known[0].fingerprint if known[0].kind == shown.kind else str(known[0])

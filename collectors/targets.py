@@ -10,7 +10,9 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,13 +137,7 @@ class _Resolver:
         if not re.fullmatch(r"[^-\s]\S*", user):
             raise said["user"][0].wrong("is not a login name")
         for value in said.get("hostname", ()) if address is None else ():
-            text = self._tokens(value, value.text, {"h": name, "%": "%"}) or name
-            try:
-                address, extra = split_port(text)
-            except HostTextInvalid as error:
-                raise value.wrong(str(error)) from error
-            if extra is not None:
-                raise value.wrong("has a port; that is for Port to say")
+            address = _hostname(value, self._tokens(value, value.text, {"h": name, "%": "%"}) or name)
         return _Place(name, address or name, port, user)
 
     def _config(self, ssh: SshSettings) -> SshConfig:
@@ -320,6 +316,19 @@ class _Resolver:
 
     def _warn(self, value: Value, message: str) -> None:
         self._warnings.setdefault(f"{value.file}:{value.line}: {value.keyword} {message}")
+
+
+def _hostname(value: Value, text: str) -> str:
+    """A host name or address of ssh_config; unlike those of the fleet file it may be ::1 or have a zone."""
+    with suppress(AddressValueError):
+        return str(IPv6Address(text.removeprefix("[").removesuffix("]")))
+    try:
+        address, port = split_port(text)
+    except HostTextInvalid as error:
+        raise value.wrong(str(error)) from error
+    if port is not None:
+        raise value.wrong("has a port; that is for Port to say")
+    return address
 
 
 def _text(said: Said, keyword: str) -> str | None:

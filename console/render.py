@@ -27,7 +27,7 @@ _NOTE_LEAST = 48
 
 
 def status_text(view: FleetView, *, colour: bool, ascii: bool, width: int, full: bool = False) -> str:
-    """What `fleetctl status` prints. `full`: list every host, however many."""
+    """What `fleetctl status` prints, without the last newline. `full`: list every host, however many."""
     pen, width = Pen(colour, ascii, view.accent), max(width, NARROWEST)
     rows = sorted(view.rows, key=lambda row: (rank(row.state), row.name))
     lines = _summary(view, pen, width)
@@ -41,7 +41,7 @@ def status_text(view: FleetView, *, colour: bool, ascii: bool, width: int, full:
             lines.append(pen(Tone.BRIGHT, _looks_words(len(looks))) + title)
         lines += host_lines(shown, view, pen, width)
     lines += _next(view, pen, looks, is_listed)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 # Verdict and counts
@@ -105,6 +105,9 @@ def _verdict(view: FleetView, summary: Summary) -> Iterator[str]:
     if stale:
         age = age_words(view.stale_after_s)
         yield f"{hosts_words(stale)} not seen for {age} or more: what is shown of {_them(stale)} is old."
+    behind = summary.by_state.get("behind", 0)
+    if behind:
+        yield f"{hosts_words(behind)} {'is' if behind == 1 else 'are'} behind."
     if summary.will_reboot_by_itself:
         count = summary.will_reboot_by_itself
         yield f"{hosts_words(count)} will reboot by {'itself' if count == 1 else 'themselves'}."
@@ -129,6 +132,8 @@ def _feed_words(view: FleetView) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Count:
+    """One line of the counts."""
+
     text: str
     note: str
     hosts: int
@@ -337,7 +342,7 @@ def changes_text(changes: Iterable[Change], *, colour: bool, ascii: bool, width:
         fact = path.strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
         hosts.setdefault((fact, _value(old), _value(new)), []).append(host)
     if not hosts:
-        return "Nothing changed.\n"
+        return "Nothing changed."
     lines = []
     for (fact, old, new), names in sorted(
         hosts.items(), key=lambda item: (-len(item[1]), item[1][0], item[0])
@@ -347,7 +352,7 @@ def changes_text(changes: Iterable[Change], *, colour: bool, ascii: bool, width:
         lines.append(head + pen.say(f"{old} {'to' if ascii else '→'} {new}", width - cells(head)))
         if len(names) > 1:
             lines.append(pen(Tone.HINT, " " * 22 + pen.say(", ".join(sorted(names)), width - 22)))
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _value(value: object) -> str:

@@ -20,6 +20,7 @@ SlotLetter = Literal["A", "B"]
 
 _ANSWERED = frozenset({"ok", "probe_incomplete", "not_flatcar"})
 _UPDATES_OFF = frozenset({"updates_disabled", "masked", "engine_down", "residue"})
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})(?:[+-].*)?")
 
 
@@ -37,6 +38,8 @@ class SlotCell:
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
+    """A host in brief."""
+
     name: str
     address: str
     state: str
@@ -170,6 +173,31 @@ def version_key(text: str) -> tuple[int, ...] | None:
         return None
     numbers = [int(part) for part in found[1].split(".")]
     return tuple(numbers + [0] * (4 - len(numbers)))
+
+
+def number_key(text: str) -> tuple[float, ...] | None:
+    """What numbers compare by; None if `text` is none."""
+    return (float(text),) if _NUMBER.fullmatch(text) else None
+
+
+_QUIET = frozenset({"current", "just_updated", "rollback_available", "never_updated", "behind"})
+"""Reasons that say nothing beside the state and its numbers."""
+
+
+def row_note(row: HostRow) -> str:
+    """The one thing to say beside the state; "" where the state says it all. May hold a host's text."""
+    if row.state == "held" and row.hold:
+        return row.hold
+    by_itself = [text for code, text in row.reasons if code in ("staged_will_reboot", "staged_window")]
+    if row.will_reboot_by_itself and by_itself:
+        return by_itself[0]
+    loud = [text for code, text in row.reasons if code not in _QUIET]
+    text = loud[0] if loud else ""
+    if row.will_reboot_by_itself:
+        return f"reboots by itself; {text}" if text else "reboots by itself"
+    if not text and row.state == "staging" and row.progress is not None:
+        return f"{row.progress:.0%}"
+    return text or row.health
 
 
 # What can be selected by

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from collectors.errors import ConfigError
-from console.rows import CHOICES, FIELDS, HostRow, Read, label_of, like, state_words, version_key
+from console.rows import CHOICES, FIELDS, HostRow, Read, label_of, like, number_key, state_words, version_key
 from console.states import needs_attention
 from console.visible import visible
 
@@ -26,6 +26,7 @@ MAX_DEPTH = 50
 
 Test = Callable[[HostRow], bool]
 Key = tuple[float, ...]
+Names = Collection[str]
 
 
 class SelectionError(ConfigError):
@@ -38,15 +39,17 @@ class SelectionError(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Names of the fleet file, against which a selection is checked."""
+class _Known:
+    """Names of the fleet file; None where they are not checked."""
 
-    hosts: Collection[str]
-    groups: Collection[str]
+    hosts: Names | None
+    groups: Names | None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
+    """A text that was read."""
+
     text: str
     """As typed, made one; "" is every host."""
     matches: Test
@@ -57,38 +60,44 @@ class Selection:
     def is_all(self) -> bool:
         return not self.text
 
-    def of(self, rows: Iterable[HostRow]) -> list[HostRow]:
-        return [row for row in rows if self.matches(row)]
+
+def parse(text: str, hosts: Names | None = None, groups: Names | None = None) -> Selection:
+    """The selection that `text` is; blank text selects every host. Raises SelectionError.
+
+    `hosts` and `groups` are the fleet's: given, every name is checked against them.
+    """
+    return _parse(text, _Known(hosts, groups))
 
 
-def parse(text: str, known: Known | None = None) -> Selection:
-    """The selection that `text` is; blank text selects every host. Raises SelectionError."""
+def _parse(text: str, known: _Known) -> Selection:
     if len(text) > MAX_CHARACTERS:
         raise SelectionError(text, 1, f"longer than {MAX_CHARACTERS} characters")
     parser = _Parser(text, known)
-    test = parser.whole()
-    return Selection(text.strip(), test, tuple(parser.loose))
+    return Selection(text.strip(), parser.whole(), tuple(parser.loose))
 
 
 def parse_arguments(
     arguments: Sequence[str],
-    hosts: Sequence[str] = (),
-    groups: Sequence[str] = (),
-    known: Known | None = None,
+    hosts: Names | None = None,
+    groups: Names | None = None,
+    *,
+    exact: Sequence[str] = (),
+    in_groups: Sequence[str] = (),
 ) -> Selection:
-    """Arguments of a command, its `--host` and its `--group` options, united.
+    """A command's arguments, its `--host` (`exact`) and `--group` (`in_groups`) options, united.
 
     Each argument is a selection; but where one is `and`, `or`, `not` or half of a pair of parentheses, the
     shell took one selection apart, and they are joined with blanks again. Raises SelectionError.
     """
+    known = _Known(None if hosts is None else frozenset(hosts), groups)
     texts = [" ".join(arguments)] if any(map(_is_fragment, arguments)) else list(arguments)
-    parts = [parse(text, known) for text in texts]
-    parts += [Selection(text, _named(_expanded(text, text, 1), known, text, 1)) for text in hosts]
-    names = [text.removeprefix("@") for text in groups]
+    parts = [_parse(text, known) for text in texts]
+    parts += [Selection(text, _named(_expanded(text, text, 1), known, text, 1)) for text in exact]
+    names = [text.removeprefix("@") for text in in_groups]
     parts += [Selection(f"@{name}", _in_group(name, known, name, 1)) for name in names]
     parts = [part for part in parts if not part.is_all]
     if len(parts) <= 1:
-        return parts[0] if parts else parse("")
+        return parts[0] if parts else _parse("", known)
     text = " or ".join(f"({part.text})" if " " in part.text else part.text for part in parts)
     loose = tuple(term for part in parts for term in part.loose)
     return Selection(text, _any([part.matches for part in parts]), loose)
@@ -109,14 +118,15 @@ _FIELD = re.compile(r"([A-Za-z]+)(?:\.([^:=<>!\s]+))?(:?(?:!=|>=|<=|=|>|<)|:)(.*
 
 @dataclass(frozen=True, slots=True)
 class _Word:
+    """A term, a parenthesis or a joining word, and where it stands."""
+
     text: str
     column: int
 
     @property
     def kind(self) -> str:
         """`(`, `)`, `and`, `or`, `not`, or "" for a term."""
-        word = self.text.lower()
-        return word if word in ("(", ")", *_JOINING) else ""
+        return self.text.lower() if self.text.lower() in ("(", ")", *_JOINING) else ""
 
 
 def _words(text: str) -> list[_Word]:
@@ -187,7 +197,7 @@ def _unquoted(text: str) -> str:
 class _Parser:
     """Recursive descent over the words of one text."""
 
-    def __init__(self, text: str, known: Known | None) -> None:
+    def __init__(self, text: str, known: _Known) -> None:
         self.text = text
         self.known = known
         self.loose: list[str] = []
@@ -257,8 +267,8 @@ class _Parser:
 
     def _term(self, word: _Word) -> Test:
         text = word.text
-        if self.known is not None and text in self.known.hosts:
-            return _named([text], None, self.text, word.column)
+        if self.known.hosts is not None and text in self.known.hosts:
+            return _named([text], self.known, self.text, word.column)
         if text[0] == "~":
             self.loose.append(text)
             return _regex(_unquoted(text[1:]), self.text, word.column)
@@ -280,9 +290,10 @@ class _Parser:
         if field == "label":
             if not key:
                 raise self._wrong(word.column, "label needs its key, as in label.zone:a")
-        elif key or field not in FIELDS:
-            name = f"{field}.{key}" if key else field
-            raise self._wrong(word.column, _unknown("field", name, [*FIELDS, "label.KEY"]))
+        elif key and field in FIELDS:
+            raise self._wrong(word.column, f"{field} takes no key, only label does")
+        elif field not in FIELDS:
+            raise self._wrong(word.column, _unknown("field", field, [*FIELDS, "label"]))
         read = label_of(key) if key else FIELDS[field]
         problem = self._value_problem(field, value) if sign in (":", "=", "!=") else None
         if problem:
@@ -297,7 +308,7 @@ class _Parser:
 
     def _value_problem(self, field: str, value: str) -> str | None:
         known = CHOICES.get(field)
-        if field == "group" and self.known is not None:
+        if field == "group" and self.known.groups is not None:
             known = (*self.known.groups, "unknown")
         if known is None or "*" in value or value.lower() in {word.lower() for word in known}:
             return None
@@ -308,15 +319,12 @@ class _Parser:
             raise self._wrong(
                 word.column, f"{sign} compares versions and numbers (version, behind, label.KEY), not {field}"
             )
-        to_key = version_key if field == "version" else _number
+        to_key = version_key if field == "version" else number_key
         wanted = to_key(value)
         if wanted is None:
             like = "a version like 4593.2.4" if field == "version" else "a number"
             raise self._wrong(word.column, f"{sign} needs {like}")
         return _ordered(read, to_key, sign, wanted)
-
-
-# Terms
 
 
 def _any(tests: list[Test]) -> Test:
@@ -351,18 +359,18 @@ def _expanded(text: str, whole: str, column: int) -> list[str]:
         raise SelectionError(whole, column, str(error)) from error
 
 
-def _named(names: list[str], known: Known | None, text: str, column: int) -> Test:
-    for name in names:
-        if known is not None and name not in known.hosts:
-            raise SelectionError(text, column, _unknown("host", name, known.hosts))
+def _named(names: list[str], known: _Known, text: str, column: int) -> Test:
+    strange = [name for name in names if known.hosts is not None and name not in known.hosts]
+    if strange:
+        raise SelectionError(text, column, _unknown("host", strange[0], known.hosts or ()))
     wanted = frozenset(names)
     return lambda row: row.name in wanted
 
 
-def _in_group(name: str, known: Known | None, text: str, column: int) -> Test:
+def _in_group(name: str, known: _Known, text: str, column: int) -> Test:
     if not name:
         raise SelectionError(text, column, "@ needs the name of a group")
-    if known is not None and name not in known.groups:
+    if known.groups is not None and name not in known.groups:
         raise SelectionError(text, column, _unknown("group", name, known.groups))
     return lambda row: name in row.groups
 
@@ -383,10 +391,6 @@ def _ordered(read: Read, to_key: Callable[[str], Key | None], sign: str, wanted:
     """Rows whose value is known and compares; what is not known is neither more nor less."""
     compare = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}[sign]
     return lambda row: any(key is not None and compare(key, wanted) for key in map(to_key, read(row)))
-
-
-def _number(text: str) -> Key | None:
-    return (float(text),) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", text) else None
 
 
 def _unknown(what: str, word: str, known: Iterable[str]) -> str:

@@ -14,6 +14,8 @@ from console.visible import visible
 
 @dataclass(frozen=True, slots=True)
 class StateStyle:
+    """How one state is shown."""
+
     code: str
     """`situation.state` of fleetctl.status/1."""
     glyph: str

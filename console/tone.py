@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from console.visible import Cut, visible
+from console.visible import Cut, cells, visible
 
 
 class Tone(StrEnum):
@@ -120,3 +120,16 @@ class Pen:
         halves = max(halves, 1) if share > 0 else 0
         bar = marks.full * (halves // 2) + marks.half * (halves % 2)
         return bar, " " * (width - len(bar))
+
+    def box(self, title: str, text: list[str], frame: str, tone: Tone, inner: int) -> list[str]:
+        """A box around visible lines of at most `inner` - 2 cells; the first is what is to be read.
+
+        `frame` is `marks.heavy`, `.light` or `.dashed`; the title stands in the upper line.
+        """
+        level, side = frame[4], self(tone, frame[5])
+        top = f"{frame[0]}{level} {title} ".ljust(inner + 1, level) + frame[1]
+        lines = [
+            f"{side} {self(Tone.TEXT if index else Tone.BRIGHT, line)}{' ' * (inner - 1 - cells(line))}{side}"
+            for index, line in enumerate(text)
+        ]
+        return [self(tone, top), *lines, self(tone, frame[3] + level * inner + frame[2])]

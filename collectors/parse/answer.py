@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from collectors.errors import ParseError
@@ -49,6 +50,20 @@ _CONTROL = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd]"
 )
 _BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0a-\x1f\x7f]")
+# Hosts of a fleet say much the same: what one text means is worked out once. Facts are frozen, so they
+# may be shared.
+_os_release = lru_cache(maxsize=256)(parse_os_release)
+_release = lru_cache(maxsize=256)(parse_release)
+_update_conf = lru_cache(maxsize=1024)(parse_update_conf)
+_show = lru_cache(maxsize=256)(parse_show)
+_manager = lru_cache(maxsize=256)(parse_manager)
+_failed = lru_cache(maxsize=256)(parse_failed)
+_prefs = lru_cache(maxsize=256)(parse_prefs)
+_cmdline = lru_cache(maxsize=256)(parse_cmdline)
+_meta = lru_cache(maxsize=256)(parse_meta)
+_coordinator = lru_cache(maxsize=64)(parse_coordinator)
+_version_line = lru_cache(maxsize=64)(parse_version_line)
+
 _ABSENT, _TIMED_OUT, _NO_PROGRAM = 1, 124, 127
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -139,14 +154,14 @@ class _Reader:
     # -- the parts of HostFacts ---------------------------------------------------------------
 
     def facts(self) -> HostFacts:
-        os_release = self.read("os", parse_os_release) or OsRelease()
+        os_release = self.read("os", _os_release) or OsRelease()
         ids = self.pairs("ids")
-        manager = self.read("manager", parse_manager, strict=True) or Manager()
-        cmdline = self.read("cmdline", parse_cmdline)
+        manager = self.read("manager", _manager, strict=True) or Manager()
+        cmdline = self.read("cmdline", _cmdline)
         conf = self.conf("conf", optional=True)
         status = self.read("status", parse_status)
         attempt = self.read("journal", self._attempt, strict=True) if self.frame.privileged else None
-        prefs = self.read("prefs", parse_prefs) if self.frame.privileged else None
+        prefs = self.read("prefs", _prefs) if self.frame.privileged else None
         oem = self.read("oem", _os_id, optional=True) or (cmdline.oem_id if cmdline else None)
         running = self.running() or (cmdline.slot if cmdline else None)
         extensions = self.extensions()
@@ -155,7 +170,7 @@ class _Reader:
             privileged=self.frame.privileged,
             identity=self.identity(ids, manager, oem),
             os=os_release,
-            release=self.read("release", parse_release, optional=True),
+            release=self.read("release", _release, optional=True),
             cmdline=cmdline,
             running=running,
             slots=self.slots(),
@@ -168,9 +183,9 @@ class _Reader:
             prefs=prefs,
             attempt=attempt,
             coordinator=self.coordinator(),
-            units=self.read("units", parse_show, strict=True) or {},
+            units=self.read("units", _show, strict=True) or {},
             system_state=manager.system_state,
-            failed_units=self.read("failed", parse_failed, strict=True),
+            failed_units=self.read("failed", _failed, strict=True),
             extensions=extensions,
             foreign_order=self.order(),
             updater_running=self.updater(),
@@ -201,10 +216,10 @@ class _Reader:
     def version_of(self, section: str) -> str | None:
         if section not in self.frame.sections:
             return None
-        return self.read(section, parse_version_line)
+        return self.read(section, _version_line)
 
     def conf(self, section: str, *, optional: bool) -> UpdateConf | None:
-        return self.read(section, lambda text: parse_update_conf(text, salt=self.salt), optional=optional)
+        return self.read(section, lambda text: _update_conf(text, salt=self.salt), optional=optional)
 
     def running(self) -> SlotName | None:
         if self.status_of("usrdev") != 0:
@@ -235,7 +250,7 @@ class _Reader:
         )
 
     def coordinator(self) -> Coordinator | None:
-        return self.read("coordinator", parse_coordinator, optional=True)
+        return self.read("coordinator", _coordinator, optional=True)
 
     def order(self) -> str | None:
         text = self.read("order", str.strip, optional=True)
@@ -257,7 +272,7 @@ class _Reader:
             candidates={entry.name: entry.path for entry in listed},
             links=links,
             loops=tuple(loops),
-            meta=self.binary("meta", parse_meta) or {},
+            meta=self.binary("meta", _meta) or {},
             enabled=_enabled(self.read("enabled", str, optional=True) or ""),
         )
 

@@ -55,7 +55,7 @@ _EVENT = re.compile(
 
 _TELLING: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(r"BytesReceived called while|HTTP reported success but|Omaha request network transfer"), 0),
-    (re.compile(r"prefs->GetInt64\(|Rollback detected|Update failed|Reset not allowed"), 0),
+    (re.compile(r"prefs->GetInt64\(|Called Close\(\) |Reset not allowed"), 0),
     (re.compile(r"Failed to copy kernel|Failed to download|curl: \(|.*No space left on device"), 3),
     (re.compile(r".*Aborting the update"), 3),
     (re.compile(r"Unable to get http response code|HTTP response code: [45]"), 2),
@@ -297,7 +297,7 @@ _SAID: dict[str, re.Pattern[str]] = {
         "next_check": rf"Next update check in ({_DURATION})$",
         "payload_attempt": r"Payload Attempt Number = ([0-9]+)",
         "backoff_expiry": r"Backoff Expiry Time = (.+ (?:UTC|GMT))",
-        "boot_flags": r"(Updating boot flags|Already updated boot flags)",
+        "boot_flags": r"(Updating boot flags)",
         "download": r"Download status: (active|inactive)",
         "phase": r"ActionProcessor::ActionComplete: finished \w+, starting (\w+)",
         "http_code": r"HTTP response code: ([0-9]{3})",
@@ -310,11 +310,13 @@ _SAID: dict[str, re.Pattern[str]] = {
         "old_partition_path": r"InstallPlan: .*, old_partition_path: ([^ ,]+),",
         "ping": r"(Not updating b/c we already updated)",
         "interactive": r"(Attempting interactive update)",
+        "started": r"(Started [Uu]pdate[- ][Ee]ngine)",
         "failed_to_start": r"(Failed to start [Uu]pdate|Failed to start update-engine)",
         "start_timed_out": r".*(Start operation timed out)",
         "exit_status": r".*Main process exited, code=exited, status=([0-9]+)",
     }.items()
 }
+_SOURCE = re.compile(r'<request .*\binstallsource="([^"]*)"')
 _ATTRIBUTE = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
@@ -340,7 +342,7 @@ class JournalFacts:
     clocks: dict[str, str]
     """Name -> the journal's clock at that line; `start` is the daemon's last one."""
     request: dict[str, str]
-    """Attributes of the request to the server and of its app: installsource, version, track, oem ..."""
+    """Attributes of the app in the request to the server (version, track, oem ...), and installsource."""
     events: tuple[OmahaEvent, ...]
     error_codes: tuple[tuple[int, str], ...]
     errors: tuple[str, ...]
@@ -370,8 +372,10 @@ def parse_journal(text: str, *, redact: Redact = str) -> JournalFacts:
             events.append(OmahaEvent(int(found[1]), int(found[2]), code, found[4]))
         elif found := _CODE.match(entry.message):
             codes.append((_base(found[1]) or 0, clean(found[2], 64)))
-        elif entry.message.startswith(("<request ", "<app appid=")):
+        elif entry.message.startswith("<app appid="):
             facts.request.update(_ATTRIBUTE.findall(entry.message))
+        elif source := _SOURCE.match(entry.message):
+            facts.request["installsource"] = source[1]
         is_error = entry.message.startswith("curl: (") or (entry.log and entry.log.level == "ERROR")
         if entry.is_whole and is_error:
             errors.append(entry.message)

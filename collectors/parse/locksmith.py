@@ -35,10 +35,10 @@ def parse_coordinator(text: str) -> Coordinator:
             values[last] = value.strip()
     if not values:
         raise ParseError(f"no coordinator in: {clean(text)}" if text.strip() else "coordinator.conf is empty")
-    if not text.endswith("\n"):
-        for key, known in (("STRATEGY", _STRATEGIES), ("NAME", _NAMES)):
-            if key == last and any(item != values[key] and item.startswith(values[key]) for item in known):
-                raise ParseError(f"coordinator.conf is cut in {key}: {clean(values[key])}")
+    if not text.endswith("\n") and (cut := values.get(last)) is not None:
+        known = {"STRATEGY": _STRATEGIES, "NAME": _NAMES}.get(last, ())
+        if any(item != cut and item.startswith(cut) for item in known):
+            raise ParseError(f"coordinator.conf is cut in {last}: {clean(cut)}")
     try:
         state = CoordinatorState(values["STATE"]) if "STATE" in values else None
     except ValueError:

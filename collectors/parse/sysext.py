@@ -135,11 +135,12 @@ def _status_table(text: str) -> dict[str, Hierarchy]:
         if line.startswith("/"):
             rest, since = _split_time(line)
             path, _, name = rest.partition(" ")
+            path = visible(path)
             if since is None:
                 raise ParseError(f"systemd-sysext status: no time in {clean(line)!r}")
             name = name.strip()
             names: tuple[str, ...] = () if name in ("none", "-", "") else (visible(name, 255),)
-            since_text = None if since in _NO_TIME else since
+            since_text = None if since in _NO_TIME else visible(since)
             found[path] = Hierarchy(names, parse_timestamp(since), since_text)
         elif line.startswith(" ") and line.strip() and path:
             merged = found[path]
@@ -159,7 +160,7 @@ def _list_table(text: str) -> Iterator[Candidate]:
         words = head.rsplit(maxsplit=1)
         if time is None or not slash or len(words) != 2:
             break
-        time_text = None if time in _NO_TIME else time
+        time_text = None if time in _NO_TIME else visible(time)
         yield _candidate(words[0], words[1], f"/{path.strip()}", parse_timestamp(time), time_text)
 
 

@@ -245,7 +245,7 @@ def _status(block: list[str]) -> UnitStatus:
     condition = fields.get("Condition", ())
     since = active["since"] if active else None
     return UnitStatus(
-        unit=_without_glyph(block[0].partition(" - ")[0]),
+        unit=clean(_without_glyph(block[0].partition(" - ")[0]), 255),
         load=load["load"] if load else None,
         file_state=load["state"] if load else None,
         active=active["active"] if active else None,
@@ -259,7 +259,7 @@ def _status(block: list[str]) -> UnitStatus:
         unmet=tuple(_strip_tree(line)[: -len(_UNMET)] for line in condition[1:] if line.endswith(_UNMET)),
         triggered_by=tuple(_without_glyph(line) for line in fields.get("TriggeredBy", ())),
         fields=fields,
-        journal=tuple(line for line in block[end:] if line.strip()),
+        journal=tuple(clean(line, 500) for line in block[end:] if line.strip()),
     )
 
 
@@ -271,8 +271,7 @@ def _labelled(block: Iterable[str]) -> dict[str, tuple[str, ...]]:
         found = _LABEL.match(line)
         if found:
             label = found["label"]
-        text = (found["text"] if found else line).strip()
-        fields[label] = (*fields.get(label, ()), text)
+        fields[label] = (*fields.get(label, ()), clean(found["text"] if found else line, 500))
     return fields
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,13 @@ START_TIMEOUT_S = 120
 
 
 @click.command("demo", help="A simulated fleet on this machine, over real SSH: every state, for practice.")
-@click.option("--hosts", type=click.IntRange(1, 20_000), help="How many hosts (40, or as many as --scenario names).")
-@click.option("--serve", "directory", type=click.Path(path_type=Path, file_okay=False), help="Only the hosts, for DIR/fleet.toml.")
+@click.option("--hosts", type=click.IntRange(1, 20_000), help="How many hosts (40, or those of --scenario).")
+@click.option(
+    "--serve",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Only serve hosts, until SIGTERM; DIR/fleet.toml names them.",
+)
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME=COUNT", help="Hosts of one scenario.")
 @click.pass_obj
 def command(console: Console, hosts: int | None, directory: Path | None, scenarios: tuple[str, ...]) -> int:
@@ -32,8 +37,9 @@ def command(console: Console, hosts: int | None, directory: Path | None, scenari
     if directory is not None:
         asyncio.run(_serve(directory, hosts, counts))
         return ExitCode.OK
-    with tempfile.TemporaryDirectory(prefix="fleetctl-demo-") as folder, _served(Path(folder), hosts, scenarios):
-        return _show(console, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="fleetctl-demo-") as folder:
+        with _served(Path(folder), hosts, scenarios):
+            return _show(console, Path(folder))
 
 
 async def _serve(directory: Path, hosts: int | None, counts: dict[str, int]) -> None:
@@ -45,7 +51,6 @@ async def _serve(directory: Path, hosts: int | None, counts: dict[str, int]) -> 
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, task.cancel)
-    directory.mkdir(parents=True, exist_ok=True)
 
     def ready() -> None:
         click.echo("ready")

@@ -16,6 +16,7 @@ import click
 from collectors.errors import ConfigError
 from console.cli.context import Console
 from console.exit_codes import ExitCode
+from console.visible import visible
 
 COMMANDS = {
     "collect": "ask every host once and store what it says",
@@ -103,15 +104,14 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return ExitCode.OK
     except Exception:  # noqa: BLE001 - the last handler: whatever comes here is a bug and is told as one
-        click.echo(traceback.format_exc(), err=True)
+        for line in traceback.format_exc().splitlines():
+            click.echo(visible(line), err=True)
         click.echo("fleetctl: this is a bug; nothing more was done", err=True)
         return ExitCode.BUG
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
 def _say(error: ConfigError) -> None:
-    from console.visible import visible
-
     mistakes = getattr(error, "mistakes", None) or (error,)
     for mistake in mistakes:
         click.echo(f"fleetctl: {visible(str(mistake))}", err=True)

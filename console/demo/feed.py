@@ -30,10 +30,8 @@ class DemoRelease:
     containerd: str
     fixes: tuple[tuple[str, tuple[str, ...]], ...]
     """Component, CVE ids."""
-
-    @property
-    def key(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in self.version.split("."))
+    key: tuple[int, ...]
+    """The version's numbers: what releases are ordered by."""
 
     @property
     def systemd(self) -> str:
@@ -123,6 +121,7 @@ def _release(channel: str, row: _Row) -> DemoRelease:
         docker,
         containerd,
         tuple((words[0], tuple(words[1:])) for words in components),
+        tuple(int(part) for part in version.split(".")),
     )
 
 

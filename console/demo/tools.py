@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import lru_cache
 
 from collectors.facts import SlotName, Unit
 from collectors.probe import Section
@@ -114,17 +115,23 @@ def prefs(host: SimulatedHost) -> Section:
 def journal(host: SimulatedHost, wanted: str, limit_bytes: int = 4096) -> Section:
     """`journalctl -b -u update-engine.service -o short-unix`, its lines with one of the words in `wanted`
     (divided by |), of these the last bytes, as `tail -c` cuts them."""
+    has_year = host.release.key[0] >= 4230
+    return Section(_kept(host.name, has_year, host.journal[-600:], wanted)[-limit_bytes:], 0)
+
+
+@lru_cache(maxsize=4096)
+def _kept(name: str, has_year: bool, journal: tuple[JournalLine, ...], wanted: str) -> bytes:
+    """The lines that grep keeps. Remembered: they are the dearest part of an answer and seldom change."""
     words = tuple(wanted.split("|"))
-    lines = (_journal_line(host, line) for line in host.journal[-600:])
-    kept = "".join(line for line in lines if any(word in line for word in words))
-    return Section(kept.encode()[-limit_bytes:], 0)
+    lines = (_journal_line(name, has_year, line) for line in journal)
+    return "".join(line for line in lines if any(word in line for word in words)).encode()
 
 
-def _journal_line(host: SimulatedHost, line: JournalLine) -> str:
-    stamp = f"{line.at.timestamp():.6f} {host.name} "
+def _journal_line(name: str, has_year: bool, line: JournalLine) -> str:
+    stamp = f"{line.at.timestamp():.6f} {name} "
     if line.from_systemd:
         return f"{stamp}systemd[1]: {line.text}\n"
-    year = f"{line.at:%Y}" if host.release.key[0] >= 4230 else ""
+    year = f"{line.at:%Y}" if has_year else ""
     prefix = f"{line.level}{year}{line.at:%m%d %H:%M:%S.%f} {_PID:5} {line.source}] "
     return f"{stamp}update_engine[{_PID}]: {prefix}{line.text}\n"
 

@@ -1,10 +1,11 @@
-"""Real OpenSSH servers on loopback for tests: keys, configuration, start, log, stop.
+"""Real OpenSSH servers on loopback for tests, and a network before them that can fail.
 
 A server runs as whoever runs the tests and lets only that user in. Everything lies in the directory given.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import os
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 START_S = 10.0
 PLACES = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd")
@@ -151,3 +153,66 @@ def _wait_for(process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"sshd did not start: {log.read_text(errors='replace')}")
         time.sleep(0.01)
+
+
+class Relay:
+    """A network between client and server that counts, cuts and falls silent when told."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.open_now = self.open_most = self.accepted = 0
+        self.cut_after_bytes: int | None = None
+        """Bytes from the server after which a connection is cut."""
+        self._server_port = port
+        self._writers: list[asyncio.StreamWriter] = []
+        self._silent: set[asyncio.StreamWriter] = set()
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        self.cut()
+        await self._none_open.wait()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def fall_silent(self) -> None:
+        """Carry nothing more on the connections that are open; new ones are as before."""
+        self._silent = set(self._writers)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self._writers += [writer, far_writer]
+        self.accepted += 1
+        self.open_now += 1
+        self._none_open.clear()
+        self.open_most = max(self.open_most, self.open_now)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pipe(reader, far_writer, None))
+                group.create_task(self._pipe(far_reader, writer, self.cut_after_bytes))
+        finally:
+            self.open_now -= 1
+            if not self.open_now:
+                self._none_open.set()
+
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit_bytes: int | None
+    ) -> None:
+        carried = 0
+        with contextlib.suppress(OSError):
+            while data := await reader.read(4096):
+                carried += len(data)
+                if limit_bytes is not None and carried > limit_bytes:
+                    self.cut()
+                if writer not in self._silent:
+                    writer.write(data)
+                    await writer.drain()
+        writer.transport.abort()

@@ -22,10 +22,12 @@ Not as on a Flatcar host:
   each update).
 - no udev (lsblk knows no labels), networkd, resolved, timesyncd, polkit, kubelet, etcd (the strategy
   etcd-lock only fails); docker and containerd are units and version lines, with no containers.
-- update_engine acts only when asked: no periodic check, no signed payloads, no resume, no backoff.
+- update_engine acts only when asked: no periodic check, no signed payloads, no resume, no backoff. The
+  error code after a kernel that could not be copied (1) is a guess.
 - locksmithd does not wait for terminals that are logged in.
 - flatcar-update fetches releases from the lab's server, and gives up at the first failure.
 - no flatcar-reset, nothing acts on /selective-os-reset; no OEM or official optional extensions, no
   enabled-sysext.conf, no licenses.json.bz2; no hosts without slots (/usr/.noupdate).
+- /sys/block shows the disk also under its loop device's name, and free loop devices in plenty.
 - git, vim, wget, unzip, socat, sgdisk, btrfs are absent; the stand-ins' Python hides in /usr/lib/lab.
 """

@@ -229,7 +229,7 @@ def _terminate(pids: Iterable[int]) -> None:
 
 
 def _clear(info: HostInfo) -> None:
-    machine.leave_cgroups(info.name)
+    machine.end_cgroups(info.name)
     machine.detach(info)
     _forget_keys({info.address})
 

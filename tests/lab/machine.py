@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
+import time
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,6 +114,7 @@ def attach(info: HostInfo) -> None:
         run("partx", "-a", info.loop)
     space, outer = info.namespace, f"{BRIDGE[:6]}{info.number}v"
     if not Path(f"/run/netns/{space}").exists():
+        run("ip", "link", "del", outer, check=False)  # left behind where a network namespace died late
         run("ip", "netns", "add", space)
         run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", space)
         run("ip", "link", "set", outer, "master", BRIDGE, "up")
@@ -157,9 +160,26 @@ def enter_own_cgroup(name: str) -> None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def leave_cgroups(name: str) -> None:
-    for base in _cgroup_bases():
-        group = base / "flatcar-lab" / name
-        for folder, _, _ in os.walk(group, topdown=False):
+def end_cgroups(name: str, timeout_s: float = 10.0) -> None:
+    """End what still runs of a host, as after a supervisor that was killed, and remove its groups."""
+    groups = [base / "flatcar-lab" / name for base in _cgroup_bases()]
+    deadline = time.monotonic() + timeout_s
+    while (pids := _members(groups)) and time.monotonic() < deadline:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    for group in groups:
+        folders = [Path(folder) for folder, _, _ in os.walk(group, topdown=False)]
+        for folder in (*folders, group.parent):
+            with contextlib.suppress(OSError):  # not empty: another host's
+                folder.rmdir()
+
+
+def _members(groups: list[Path]) -> set[int]:
+    pids: set[int] = set()
+    for group in groups:
+        for folder, _, _ in os.walk(group):
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
+                pids.update(map(int, Path(folder, "cgroup.procs").read_text().split()))
+    return pids - {0}

@@ -238,8 +238,9 @@ class Supervisor:
         (words / "engine.env").write_text(f"LAB_SET_GOOD_AFTER={confirm_after}\n" if confirm_after else "")
 
     def _run_init(self, slot: str, version: str) -> int:
-        """Run the host's own init until it ends: private namespaces, as a container runtime makes them."""
+        """Run the host's own init until it ends, or we do: private namespaces, as a container runtime has."""
         command = [
+            "setpriv", "--pdeathsig", "KILL",
             "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot",
             f"--directory={self.root}", f"--hostname={self.info.hostname}", f"--machine={self.info.name}",
             f"--network-namespace-path=/run/netns/{self.info.namespace}", "--console=read-only",

@@ -173,7 +173,10 @@ def test_an_address_may_have_a_port(address: str) -> None:
 
 def test_the_same_private_address_behind_another_jump_host_is_another_machine() -> None:
     text = """
-    hosts = [{ name = "a", address = "10.0.0.1", jump = "x" }, { name = "b", address = "10.0.0.1", jump = "y" }]
+    hosts = [
+      { name = "a", address = "10.0.0.1", jump = "x" },
+      { name = "b", address = "10.0.0.1", jump = "y" },
+    ]
     """
     assert len(fleet(text).hosts) == 2
 
@@ -187,6 +190,8 @@ def test_the_same_private_address_behind_another_jump_host_is_another_machine() 
         ("n[1-3,9]", ["n1", "n2", "n3", "n9"]),
         ("n[0-8/4]", ["n0", "n4", "n8"]),
         ("r[1-2]n[1-2]", ["r1n1", "r1n2", "r2n1", "r2n2"]),
+        ("n7[8-9]", ["n78", "n79"]),
+        ("n[8-11]7", ["n87", "n97", "n107", "n117"]),
         ("10.0.0.[9-11]", ["10.0.0.9", "10.0.0.10", "10.0.0.11"]),
     ],
 )
@@ -216,6 +221,10 @@ def test_node_sets_are_expanded(text: str, expected: list[str]) -> None:
         "n[1-2] m",
         "n[0-99999999]",
         "n[0-999]m[0-999]",
+        "n7[8-11]",
+        "n7[8,9,10,11]",
+        "n9999999999[0-10000]",
+        "a[1-2]b7[8-11]",
         "",
         "%s[1-2]",
     ],

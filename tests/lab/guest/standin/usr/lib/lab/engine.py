@@ -49,21 +49,31 @@ class Engine:
         log("I", "dbus_service.cc:57", "Attempting interactive update")
         with self.lock:
             if self.status == "UPDATED_NEED_REBOOT":
-                log("I", "update_attempter.cc:131", "Not updating b/c we already updated and we're waiting "
-                    "for reboot, we'll ping Omaha instead")
+                log(
+                    "I",
+                    "update_attempter.cc:131",
+                    "Not updating b/c we already updated and we're waiting "
+                    "for reboot, we'll ping Omaha instead",
+                )
                 return
             log("I", "update_attempter.cc:279", "New update check requested")
             if self.status != "IDLE":
-                log("I", "update_attempter.cc:282", "Skipping update check because current status is "
-                    f"UPDATE_STATUS_{self.status}")
+                log(
+                    "I",
+                    "update_attempter.cc:282",
+                    f"Skipping update check because current status is UPDATE_STATUS_{self.status}",
+                )
                 return
             self.now("CHECKING_FOR_UPDATE")
         threading.Thread(target=self.update, daemon=True).start()
 
     def reset(self):
         """Forget a staged update; the boot flags stay as they are."""
-        log("I", "update_attempter.cc:460", "Attempting to reset state from "
-            f"UPDATE_STATUS_{self.status} to UPDATE_STATUS_IDLE")
+        log(
+            "I",
+            "update_attempter.cc:460",
+            f"Attempting to reset state from UPDATE_STATUS_{self.status} to UPDATE_STATUS_IDLE",
+        )
         with self.lock:
             if self.status == "IDLE":
                 return True
@@ -115,8 +125,12 @@ class Engine:
         note_response(text, is_new=pref("full-response") != text)
         self.version, self.size = version, int(package.get("size"))
         running, other = payload.slots()
-        log("I", "install_plan.cc:53", f"InstallPlan: , new_update, url: {url}, payload size: {self.size}, "
-            f"partition_path: {other}, kernel_path: {payload.kernel_of(other)}")
+        log(
+            "I",
+            "install_plan.cc:53",
+            f"InstallPlan: , new_update, url: {url}, payload size: {self.size}, "
+            f"partition_path: {other}, kernel_path: {payload.kernel_of(other)}",
+        )
         self.now("UPDATE_AVAILABLE")
         payload.copy_running(running, other)
         self.event(13, 1)
@@ -141,8 +155,11 @@ class Engine:
         log("E", "update_attempter.cc:619", "Update failed.")
         if error.code >= OMAHA_HTTP:
             log("I", "utils.cc:600", f"Converting error code {error.code} to {error.name}")
-        log("I", "payload_state.cc:97",
-            f"Updating payload state for error code: {error.shown_code} ({error.name})")
+        log(
+            "I",
+            "payload_state.cc:97",
+            f"Updating payload state for error code: {error.shown_code} ({error.name})",
+        )
         if error.code < OMAHA_HTTP:
             drop_resume()
             set_pref("delta-update-failures", str(int(pref("delta-update-failures") or 0) + 1))

@@ -4,9 +4,15 @@ Source: flatcar/update_engine:src/update_engine/action_processor.h@7382641.
 """
 
 NAMES = {
-    1: "Error", 4: "FilesystemCopierError", 5: "PostinstallRunnerError", 9: "DownloadTransferError",
-    10: "PayloadHashMismatchError", 14: "DownloadWriteError", 29: "DownloadOperationHashMismatch",
-    34: "OmahaResponseInvalid", 37: "OmahaErrorInHTTPResponse",
+    1: "Error",
+    4: "FilesystemCopierError",
+    5: "PostinstallRunnerError",
+    9: "DownloadTransferError",
+    10: "PayloadHashMismatchError",
+    14: "DownloadWriteError",
+    29: "DownloadOperationHashMismatch",
+    34: "OmahaResponseInvalid",
+    37: "OmahaErrorInHTTPResponse",
 }
 NON_DEFAULT_SERVER = 1 << 28  # a flag in what is reported to the server
 OMAHA_HTTP = 2000  # plus the HTTP status; no more than that: no answer

@@ -63,8 +63,11 @@ class Meter:
         share = self.received / self.size
         if share - self.last >= 0.01 or self.received == self.size:
             self.last = share
-            log("I", "update_attempter.cc:446",
-                f"Downloaded {self.received}/{self.size} bytes ({int(share * 100)}%)")
+            log(
+                "I",
+                "update_attempter.cc:446",
+                f"Downloaded {self.received}/{self.size} bytes ({int(share * 100)}%)",
+            )
             self.on_progress(share)
         return data
 
@@ -108,8 +111,7 @@ def download(url, target, size, digest, on_progress):
     finally:
         log("I", "update_attempter.cc:424", "Download status: inactive")
     if meter.received != size or meter.digest.hexdigest() != digest:
-        log("E", "payload_processor.cc:338",
-            "payload_hash_data == install_plan_->payload_hash failed.")
+        log("E", "payload_processor.cc:338", "payload_hash_data == install_plan_->payload_hash failed.")
         raise UpdateFailed(10, "Payload hash does not match")
 
 

@@ -15,12 +15,18 @@ DEFAULT = "https://public.update.flatcar-linux.net/v1/update/"
 
 def request_text(inner):
     app = {
-        "appid": setting("FLATCAR_RELEASE_APPID"), "version": setting("FLATCAR_RELEASE_VERSION"),
+        "appid": setting("FLATCAR_RELEASE_APPID"),
+        "version": setting("FLATCAR_RELEASE_VERSION"),
         "track": setting("GROUP", "stable"),
         "bootid": "{" + read("/proc/sys/kernel/random/boot_id") + "}",
-        "oem": "lab", "oemversion": "1", "alephversion": pref("aleph-version"),
-        "machineid": read("/etc/machine-id"), "machinealias": setting("MACHINE_ALIAS"),
-        "lang": "en-US", "board": setting("FLATCAR_RELEASE_BOARD"), "delta_okay": "false",
+        "oem": "lab",
+        "oemversion": "1",
+        "alephversion": pref("aleph-version"),
+        "machineid": read("/etc/machine-id"),
+        "machinealias": setting("MACHINE_ALIAS"),
+        "lang": "en-US",
+        "board": setting("FLATCAR_RELEASE_BOARD"),
+        "delta_okay": "false",
     }
     attributes = " ".join(f"{key}={quoteattr(value)}" for key, value in app.items())
     return (
@@ -60,5 +66,9 @@ def post(inner):
 
 
 def no_answer(status, size):
-    log("I", "libcurl_http_fetcher.cc:297", f"Transfer resulted in an error ({status}), {size} bytes downloaded")
+    log(
+        "I",
+        "libcurl_http_fetcher.cc:297",
+        f"Transfer resulted in an error ({status}), {size} bytes downloaded",
+    )
     return UpdateFailed(OMAHA_HTTP + status, f"Omaha request network transfer failed ({status}).")
