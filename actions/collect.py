@@ -13,9 +13,9 @@ from collectors import store, tables
 from collectors.errors import Reach
 from collectors.fleet_model import Fleet
 from collectors.observation import Observation
+from collectors.records import Change
 from collectors.releases import Feed
 from collectors.sweep import Ask, sweep, utc_now
-from collectors.tables import Change
 from collectors.transport import Target, Transport
 
 PROBE_TIMEOUT_S = 30

@@ -22,10 +22,11 @@ from collectors.errors import Reach
 from collectors.facts import HostFacts, Passing
 from collectors.memory import Memory, remember
 from collectors.observation import Answer, Observation, ProbeFailed
+from collectors.records import Change, HostRecord
 from collectors.releases import Feed
-from collectors.tables import Change, HostRecord
 
 BATCH = 100
+BROKE_OFF = "the answer broke off before its end"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode_facts = msgspec.json.Decoder(HostFacts).decode
@@ -170,17 +171,20 @@ class Recorder:
         """Keep what was known: a host that is silent, or breaks off, has not changed."""
         at = instant(seen.at)
         last = kept(before) if before else Kept(None, None)
-        meaning = situation(seen, last.memory, wish, self.feed, seen.at)
-        facts, partial = last.facts, isinstance(seen, Answer) and (before is None or not before.facts_digest)
-        if isinstance(seen, Answer) and partial:
-            facts = seen.facts
+        facts, partial = last.facts, False
+        if isinstance(seen, Answer):
+            partial = before is None or before.facts_digest is None
+            facts = seen.facts if partial else last.facts
+        detail = BROKE_OFF if isinstance(seen, Answer) else seen.detail
+        failed = ProbeFailed(seen.host, seen.at, seen.reach, detail)
+        meaning = situation(seen if partial else failed, last.memory, wish, self.feed, seen.at)
         reach = seen.reach
         return HostRecord(
             name=seen.host,
             asked_at=at,
             taken_at=at if partial else (before.taken_at if before else None),
             reach=reach,
-            reach_detail=seen.detail if not isinstance(seen, Answer) else "the answer broke off",
+            reach_detail=detail,
             reach_since=before.reach_since if before and before.reach == reach else at,
             last_ok_at=before.last_ok_at if before else None,
             latency_s=None,
@@ -200,7 +204,8 @@ def judged(
     memory = None if twins else known.memory
     reach, taken_at = Reach(record.reach), record.taken_at
     seen: Observation
-    if answered(reach) and known.facts is not None and taken_at is not None:
+    in_part = reach is Reach.PROBE_INCOMPLETE and known.facts is not None and not known.facts.complete
+    if (answered(reach) or in_part) and known.facts is not None and taken_at is not None:
         seen = Answer(record.name, parsed(taken_at), known.facts, record.latency_s or 0.0)
     else:
         seen = ProbeFailed(record.name, parsed(record.asked_at), reach, record.reach_detail)

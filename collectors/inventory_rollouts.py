@@ -225,6 +225,8 @@ def _gate(table: Table) -> Gate:
 
 def _check_kind(table: Table, kind: GateKind) -> None:
     for key, kinds in _KIND_KEYS.items():
+        if kind is GateKind.PROMETHEUS and key == "url":
+            continue  # a plan asks for it; a template may leave it to the plan
         if kind in kinds:
             table.require(key, f"a gate of kind {kind} needs it")
         elif key in table:

@@ -109,11 +109,15 @@ class _Room:
         self._busy = 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self, target: Target) -> AsyncIterator[None]:
+        """A place for one run: that of the target's own idle connection, if it has one."""
         self._busy += 1
         try:
-            while self.idle and self._busy + len(self.idle) > self._places:
-                await self.idle.pop(next(iter(self.idle))).close()
+            while self._busy + len(self.idle) - (target in self.idle) > self._places:
+                oldest = next((host for host in self.idle if host != target), None)
+                if oldest is None:
+                    break
+                await self.idle.pop(oldest).close()
             yield
         finally:
             self._busy -= 1
@@ -181,7 +185,7 @@ class SshTransport:
         session = _Session(stdin, limit_bytes)
         room = self._room(target.jump)
         in_order = self._in_order.setdefault(target, asyncio.Lock())
-        async with in_order, room.turns, self._turns, room.place():
+        async with in_order, room.turns, self._turns, room.place(target):
             try:
                 async with asyncio.timeout(timeout_s):
                     return await self._exchange(target, room, command, session)

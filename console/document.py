@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from collectors.parse.sysext_links import kind_of
-from collectors.parse.update_conf import server_kind
-
 from actions.brief import extension_problems, slot_version
 from actions.situation import Situation
 from collectors.classify import (
@@ -26,8 +23,10 @@ from collectors.extensions import merged_image, staged_images, version_of, will_
 from collectors.facts import Extensions, HostFacts, SlotName
 from collectors.fleet_model import FleetHost
 from collectors.memory import Memory
+from collectors.parse.sysext_links import kind_of
+from collectors.parse.update_conf import server_kind
+from collectors.records import HostRecord
 from collectors.slots import fallback, is_staged, next_words
-from collectors.tables import HostRecord
 
 Json = dict[str, Any]
 

@@ -16,8 +16,8 @@ from actions.engine import Kept, judged
 from actions.situation import Situation, twins_by_host
 from collectors import tables
 from collectors.fleet_model import Fleet, FleetHost
+from collectors.records import HostRecord
 from collectors.releases import Feed
-from collectors.tables import HostRecord
 from console.document import Asked, host_document
 from console.fleet_view import FEED_STALE_AFTER_S, Extract, fleet_view, host_row
 from console.rows import FleetView, HostRow, Summary, summarize

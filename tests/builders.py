@@ -96,7 +96,9 @@ def feed(*versions: str) -> Feed:
     for number, version in enumerate(reversed(versions)):
         day = NOW.timestamp() - (number + 1) * 7 * 86400
         date = datetime.fromtimestamp(day, UTC).strftime("%Y-%m-%d %H:%M:%S +0000")
-        entries.append(f'"{version}": {{"channel": "stable", "release_date": "{date}", "major_software": {{}}}}')
+        entries.append(
+            f'"{version}": {{"channel": "stable", "release_date": "{date}", "major_software": {{}}}}'
+        )
     return parse_feed(
         ("{" + ",".join(entries) + "}").encode(), taken_at=NOW, source="test", digest="-".join(versions)
     )

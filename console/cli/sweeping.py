@@ -29,13 +29,12 @@ SHOWN = 10
 def feed_path(loaded: LoadedFleet) -> Path | None:
     """The feed that the fleet file names, relative to it; None for the packed one."""
     file = loaded.fleet.feeds.file
-    return (loaded.path.parent / Path(file).expanduser()) if file else None
+    return loaded.beside(file) if file else None
 
 
 def sweep_fleet(loaded: LoadedFleet, hosts: Iterable[str]) -> Swept:
     """Ask the named hosts once and store what they say. Raises ConfigError before anything is asked."""
     from collectors.fleet_file import check_database_place, targets
-
     from collectors.ssh import SshTransport
 
     fleet, feed = loaded.fleet, load_feed(feed_path(loaded))

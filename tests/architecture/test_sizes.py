@@ -33,7 +33,9 @@ def test_a_function_has_at_most_60_lines(path: Path) -> None:
 
 
 def test_sql_lives_in_its_modules_only() -> None:
-    product = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("console", "collectors", "actions")]
+    product = [
+        path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("console", "collectors", "actions")
+    ]
     found = {str(path.relative_to(ROOT)) for path in product if SQL.search(path.read_text())}
     assert found <= SQL_HOMES
 
@@ -41,14 +43,27 @@ def test_sql_lives_in_its_modules_only() -> None:
 def test_the_top_level_holds_what_was_agreed() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     tops = {line.split("/")[0] for line in listed.stdout.splitlines()}
-    agreed = {"pyproject.toml", "console", "collectors", "actions", "tests", "screenshots", "docs", "benchmarks"}
+    agreed = {
+        "pyproject.toml",
+        "console",
+        "collectors",
+        "actions",
+        "tests",
+        "screenshots",
+        "docs",
+        "benchmarks",
+    }
     agreed |= {"README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "Makefile", "requirements.lock"}
     assert {name for name in tops if not name.startswith(".")} <= agreed
 
 
 def test_no_address_of_a_registry_and_no_path_of_a_machine() -> None:
-    forbidden = re.compile("|".join(("py" + r"pi\.org", "pythonh" + "osted", r"registry\.n" + "pmjs", "/work" + "/")))
+    forbidden = re.compile(
+        "|".join(("py" + r"pi\.org", "pythonh" + "osted", r"registry\.n" + "pmjs", "/work" + "/"))
+    )
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     texts = [ROOT / line for line in listed.stdout.splitlines() if not line.endswith((".xz", ".png", ".svg"))]
-    found = [str(path) for path in texts if path.is_file() and forbidden.search(path.read_text(errors="replace"))]
+    found = [
+        str(path) for path in texts if path.is_file() and forbidden.search(path.read_text(errors="replace"))
+    ]
     assert found == []

@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from collectors.errors import ConfigError
 from collectors.probe import probe_command, read_frame
 from console.demo.fleet import DemoFleet, DemoHost, prepare, serve
-from console.demo.server import DemoServer
+from console.demo.server import DemoServer, Key
 
 START = datetime(2026, 8, 18, 10, 20, 30, tzinfo=UTC)
 MARK = "fedcba9876543210"
@@ -75,13 +76,13 @@ async def ssh(
 
 
 def login(
-    demo: DemoFleet, host: DemoHost, *, username: str = "core"
-) -> asyncssh.misc._ACMWrapper[asyncssh.SSHClientConnection]:
+    demo: DemoFleet, host: DemoHost, *, username: str = "core", key: Key | None = None
+) -> AbstractAsyncContextManager[asyncssh.SSHClientConnection]:
     return asyncssh.connect(
         host.served.address,
         host.served.port,
         username=username,
-        client_keys=[demo.login_key.ssh_key],
+        client_keys=[(key or demo.login_key).ssh_key],
         known_hosts=str(demo.directory / "known_hosts"),
         config=[],
         agent_path=None,
@@ -197,11 +198,12 @@ def test_cut_off_answer_ends_like_a_good_one(demo: DemoFleet) -> None:
     served(demo, visit)
 
 
-@pytest.mark.parametrize("sent", [b"", b"no newline", b"x" * 300])
-def test_probe_without_its_mark_ends_with_65(demo: DemoFleet, sent: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"no newline", b"x" * 300, None])
+def test_probe_without_its_mark_ends_with_65(demo: DemoFleet, sent: bytes | None) -> None:
     async def visit(server: DemoServer) -> None:
         async with login(demo, host_of(demo, "current")) as conn:
-            done = await conn.run(PROBE, input=sent, encoding=None)
+            stdin = asyncssh.DEVNULL if sent is None else asyncssh.PIPE
+            done = await conn.run(PROBE, input=sent, stdin=stdin, encoding=None)
             assert (done.exit_status, done.stdout) == (65, b"")
 
     served(demo, visit)
@@ -211,24 +213,17 @@ def test_probe_without_its_mark_ends_with_65(demo: DemoFleet, sent: bytes) -> No
 def test_only_core_is_let_in(demo: DemoFleet, username: str) -> None:
     async def visit(server: DemoServer) -> None:
         with pytest.raises(asyncssh.PermissionDenied):
-            await login(demo, host_of(demo, "current"), username=username)
+            async with login(demo, host_of(demo, "current"), username=username):
+                pass
 
     served(demo, visit)
 
 
 def test_another_key_is_not_let_in(demo: DemoFleet) -> None:
     async def visit(server: DemoServer) -> None:
-        host = host_of(demo, "current").served
         with pytest.raises(asyncssh.PermissionDenied):
-            await asyncssh.connect(
-                host.address,
-                host.port,
-                username="core",
-                client_keys=[asyncssh.generate_private_key("ssh-ed25519")],
-                known_hosts=str(demo.directory / "known_hosts"),
-                config=[],
-                agent_path=None,
-            )
+            async with login(demo, host_of(demo, "current"), key=Key.new()):
+                pass
 
     served(demo, visit)
 

@@ -125,12 +125,9 @@ def test_a_talker_does_not_hold_up_the_others(target: Target) -> None:
                 await transport.run(target, "exec yes", b"", timeout_s=10, limit_bytes=20_000_000)
 
         async with asyncio.TaskGroup() as group:
-            talker = group.create_task(talk())
+            group.create_task(talk())
             for number in range(5):
-                await echo(
-                    transport, replace(target, name="db-1", user=target.user, connect_timeout_s=9 - number)
-                )
-            assert not talker.cancelled()
+                await echo(transport, replace(target, connect_timeout_s=9 - number))
 
     using(work)
 
@@ -151,18 +148,16 @@ def test_a_connection_cut_in_mid_output_has_an_unknown_end(target: Target) -> No
     async def work(transport: SshTransport) -> None:
         async with Relay(target.port) as relay:
             relay.cut_after_bytes = 60_000
+            aimed, command = replace(target, port=relay.port), "head -c 200000 /dev/zero; exec sleep 9"
             with pytest.raises(OutcomeUnknown) as caught:
-                command = "head -c 200000 /dev/zero; exec sleep 9"
-                await transport.run(
-                    replace(target, port=relay.port), command, b"", timeout_s=10, limit_bytes=10**6
-                )
+                await transport.run(aimed, command, b"", timeout_s=10, limit_bytes=10**6)
             assert caught.value.reach is Reach.UNREACHABLE
             assert 0 < len(caught.value.output) < 60_000
 
     using(work)
 
 
-@pytest.mark.parametrize("bytes_until_cut", [0, 30, 1500, 2500])
+@pytest.mark.parametrize("bytes_until_cut", [0, 30, 1500])
 def test_a_connection_cut_before_login_is_no_unknown_end(
     server: Sshd, target: Target, bytes_until_cut: int
 ) -> None:
@@ -183,15 +178,13 @@ def test_a_cancelled_run_stays_cancelled_and_leaves_nothing_open(target: Target)
     async def work(transport: SshTransport) -> None:
         async with Relay(target.port) as relay:
             aimed = replace(target, port=relay.port)
-            run = asyncio.ensure_future(
-                transport.run(aimed, "exec sleep 9", b"", timeout_s=10, limit_bytes=9)
-            )
-            while "exec sleep 9" and not relay.accepted:
-                await asyncio.sleep(0)
-            run.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await run
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.7):
+                    await transport.run(aimed, "exec sleep 9", b"", timeout_s=10, limit_bytes=9)
+            assert relay.accepted == 1
             await echo(transport, aimed)
+            assert relay.accepted == 2
+            await transport.close()
 
     using(work, keep=True)
 

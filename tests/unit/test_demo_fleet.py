@@ -212,6 +212,7 @@ def test_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_taken_port_is_passed_over() -> None:
     first = free_places(2)
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(first[1])
         other.listen()
         second = free_places(2)

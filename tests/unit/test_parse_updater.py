@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
 
 from collectors.errors import ParseError
-from collectors.facts import Operation, SlotName, UpdateStatus, next_boot
-from collectors.parse.journal import OmahaEvent, backoff_time, parse_journal
-from collectors.parse.locksmith import parse_locksmithd_journal
+from collectors.facts import (
+    Coordinator,
+    CoordinatorState,
+    Operation,
+    Prefs,
+    SlotName,
+    UpdateStatus,
+    next_boot,
+)
+from collectors.parse.journal import ERROR_CODES, OmahaEvent, backoff_time, explain, parse_journal
+from collectors.parse.locksmith import parse_coordinator, parse_locksmithd_journal
+from collectors.parse.prefs import parse_prefs
 from collectors.parse.slots import (
     UUIDS,
     parse_cgpt_find,
@@ -28,24 +38,8 @@ from collectors.parse.update_engine import (
     parse_status,
     refusal,
 )
-from tests.unit.test_recorded_update_engine import (
-    NOT_TOLD,
-    RECORDED,
-    Readers,
-    Recording,
-    View,
-    check,
-    client,
-    files_without_index,
-    new_maximum,
-    reader_of,
-    recordings,
-    semaphore,
-    status_view,
-    table,
-    told,
-    view_of,
-)
+from tests.unit import test_recorded_update_engine as captured
+from tests.unit.test_recorded_update_engine import NOT_TOLD, RECORDED, Readers, Recording, View
 
 A, B = SlotName.A, SlotName.B
 CAPTURED = RECORDED / "update-engine"
@@ -61,24 +55,13 @@ def complaint(text: str) -> View:
 
 def semaphore_then_reboot(text: str) -> View:
     daemon = parse_locksmithd_journal(text)
-    return {"status": semaphore(text), "reboot_started": daemon.reboot_sent, "error": daemon.error}
+    return {"status": captured.semaphore(text), "reboot_started": daemon.reboot_sent, "error": daemon.error}
 
 
 def locksmithd(text: str) -> View:
     said = parse_locksmithd_journal(text)
-    return {
-        "current_operation": said.current_operation,
-        "strategy": said.strategy,
-        "blocked_on": said.blocked_on,
-        "retry_s": said.retry_s,
-        "window": said.window,
-        "reboot_delay_s": said.reboot_delay_s,
-        "unlocked_on_start": said.unlocked_on_start,
-        "masked": said.is_masked,
-        "result": said.unit_result,
-        "error": said.error,
-        "last_signal": status_view(said.last_signal) if said.last_signal else None,
-    }
+    signal = captured.status_view(said.last_signal) if said.last_signal else None
+    return asdict(said) | {"masked": said.is_masked, "result": said.unit_result, "last_signal": signal}
 
 
 def journal(text: str) -> View:
@@ -87,7 +70,7 @@ def journal(text: str) -> View:
     curl = [item for item in facts.errors if item.startswith("curl: (")]
     staged = any(attempt.staged for attempt in facts.attempts) or "ping" in said
     code, name = facts.error_codes[-1] if facts.error_codes else (None, None)
-    return {
+    return facts.request | {
         "staged": staged,
         "needs_reboot": staged,
         "pinging_only": "ping" in said,
@@ -119,11 +102,8 @@ def journal(text: str) -> View:
         "install_plan": said | {"payload_size": integer(said.get("payload_size", ""))},
         "target_slot": f"USR-{facts.target}",
         "app_version": facts.request.get("version"),
-        "track": facts.request.get("track"),
-        "oem": facts.request.get("oem"),
         "oem_version": facts.request.get("oemversion"),
         "aleph_version": facts.request.get("alephversion"),
-        "board": facts.request.get("board"),
         "install_source": facts.request.get("installsource"),
         "event": event_view(facts.events[-1]) if facts.events else None,
     }
@@ -142,12 +122,9 @@ def event_view(event: OmahaEvent) -> View:
 PASTED_READERS: Readers = (
     (r"journal-update-engine$|systemctl-status-update-engine$", journal),
     (r"journal-locksmithd$", locksmithd),
-    (r"cgpt-show$", table),
     (r"cgpt-prioritize$", complaint),
-    (r"locksmithctl-status$", semaphore),
-    (r"locksmithctl-set-max$", new_maximum),
     (r"locksmithctl-reboot$", semaphore_then_reboot),
-    (r"update_engine_client-\w+$", client),
+    *captured.READERS,
 )
 PASTED_NOT_TOLD: dict[str, str] = NOT_TOLD | {
     "device": "an argument of the command",
@@ -160,27 +137,27 @@ PASTED_NOT_TOLD: dict[str, str] = NOT_TOLD | {
 }
 UNIT_KEYS = {"unit", "load", "enabled", "active", "result", "since_raw", "main_pid", "exit_status"}
 """Of `systemctl status`, which is read here for the journal below it only."""
-PASTED = recordings("updater")
+PASTED = captured.recordings("updater")
 
 
 def pasted_expectation(recording: Recording) -> View:
     is_unit, is_lock = (recording.subject.startswith(kind) for kind in ("systemctl", "locksmithctl"))
     keys = {*PASTED_NOT_TOLD} | (UNIT_KEYS if is_unit else set()) | ({"group"} if is_lock else set())
-    return told(recording.entry["expected"], keys)
+    return captured.told(recording.entry["expected"], keys)
 
 
 @pytest.mark.parametrize("recording", PASTED, ids=lambda item: item.name)
 def test_a_paste_says_what_is_expected(recording: Recording) -> None:
-    assert reader_of(recording, PASTED_READERS), "each kind has a reader"
-    view = view_of(recording, PASTED_READERS)
-    check(pasted_expectation(recording), view, recording.name)
-    assert view_of(recording, PASTED_READERS, lambda text: text.replace("\n", "\r\n")) == view
+    assert captured.reader_of(recording, PASTED_READERS), "each kind has a reader"
+    view = captured.view_of(recording, PASTED_READERS)
+    captured.check(pasted_expectation(recording), view, recording.name)
+    assert captured.view_of(recording, PASTED_READERS, lambda text: text.replace("\n", "\r\n")) == view
     if recording.entry["body_from_line"] == 2:
-        assert view_of(recording, PASTED_READERS, lambda text: text.partition("\n")[2]) == view
+        assert captured.view_of(recording, PASTED_READERS, lambda text: text.partition("\n")[2]) == view
 
 
 def test_each_paste_is_in_the_index() -> None:
-    assert files_without_index("updater") == set()
+    assert captured.files_without_index("updater") == set()
 
 
 # -- slots ----------------------------------------------------------------------------------------------
@@ -382,3 +359,38 @@ def test_ends_of_runs() -> None:
     assert refused.result is ClientResult.ABORTED
     assert not refused.is_accepted
     assert refusal("all is well\n") is None
+
+
+# -- small files ----------------------------------------------------------------------------------------
+
+
+def test_prefs_as_the_probe_prints_them() -> None:
+    text = "dir\t1\nprevious-version\t\naleph-version\t4230.2.3\nupdate-state-next-operation\t-1\n"
+    text += "payload-attempt-number\t2\nbackoff-expiry-time\t1795500626\nodd\telse\ndelta-update-failures\t1"
+    until = datetime(2026, 11, 24, 6, 10, 26, tzinfo=UTC)
+    assert parse_prefs(text) == Prefs("", "4230.2.3", -1, 2, until, None), "the last line may be cut"
+    assert parse_prefs("") == Prefs()
+    assert parse_prefs("dir\t1\nbackoff-expiry-time\t0\npayload-attempt-number\t\n") == Prefs()
+    for line in (
+        "payload-attempt-number\tx\n",
+        f"backoff-expiry-time\t{'9' * 18}\n",
+        "delta-update-failures\t٣\n",
+    ):
+        with pytest.raises(ParseError, match=line.split("\t")[0]):
+            parse_prefs(line)
+
+
+def test_coordinators() -> None:
+    running = Coordinator("locksmithd", "etcd-lock", CoordinatorState.RUNNING)
+    assert parse_coordinator("STRATEGY=etcd-lock\r\nNEW=1\r\nSTATE=running\r\nNAME=locksmithd") == running
+    assert parse_coordinator("NAME=other") == Coordinator(name="other")
+    for text in ("", "hello\n", "STATE=off\n", "STATE=reboot", "NAME=lock", "STATE=running\nSTRATEGY=etcd"):
+        with pytest.raises(ParseError):
+            parse_coordinator(text)
+
+
+def test_each_code_is_explained() -> None:
+    for number in [*ERROR_CODES, 2000, 2503, 268435466, 77]:
+        assert 0 < len(explain(number)) <= 60
+    assert explain(268435466) == explain(10) == "the payload's hash is not the announced one"
+    assert explain(2503) == "the update server answered HTTP 503"

@@ -73,9 +73,7 @@ def test_another_versions_probe_is_not_read_as_ours() -> None:
 
 @given(st.binary(max_size=400))
 def test_no_content_can_open_close_or_fake_a_section(content: bytes) -> None:
-    hostile = (
-        b"0" * 32 + b" B gpt_A\n" + content + b"\nMARK E 0\n" + b"f" * 32 + b" Z 3\n"
-    )
+    hostile = b"0" * 32 + b" B gpt_A\n" + content + b"\nMARK E 0\n" + b"f" * 32 + b" Z 3\n"
     answer = GOOD.replace(b"ID=flatcar\n", hostile)
     frame = read_frame(answer, MARK)
     assert frame.sections["os"].content == hostile

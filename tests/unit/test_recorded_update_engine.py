@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collectors.errors import ParseError
 from collectors.facts import SlotName, next_boot
 from collectors.parse.journal import parse_journal
 from collectors.parse.locksmith import (
@@ -106,16 +107,9 @@ def client(text: str) -> View:
     failed = run.result is ClientResult.FAILED
     events = [block.operation for block in good]
     return {
-        "blocks": len(run.blocks),
-        "status_blocks": len(run.blocks),
-        "complete_blocks": len(run.blocks),
+        **dict.fromkeys(("blocks", "status_blocks", "complete_blocks", "events"), len(run.blocks)),
+        **dict.fromkeys(("last", "last_complete", "last_event", "status", "second_status"), last),
         "null_blocks": run.null_blocks,
-        "events": len(run.blocks),
-        "last": last,
-        "last_complete": last,
-        "last_event": last,
-        "status": last,
-        "second_status": last,
         "needs_reboot": bool(last and last["needs_reboot"]),
         "ops_seen": list(dict.fromkeys(events)),
         "ops_sequence": [op for op, before in zip(events, ["", *events], strict=False) if op != before],
@@ -241,7 +235,10 @@ READERS: Readers = (
         r"lock_(?:etcd|status_after)\w* .*locksmithctl .*\bstatus$|lock_etcd_\w+ locksmithctl status$",
         semaphore,
     ),
-    (r"lock_etcd_set_max\w+ ", new_maximum),
+    (r"lock_etcd_set_max\w+ |locksmithctl-set-max$", new_maximum),
+    (r"locksmithctl-status$", semaphore),
+    (r"cgpt-show$", table),
+    (r"update_engine_client-\w+$", client),
 )
 
 NO_READER: dict[str, str] = {
@@ -310,6 +307,7 @@ def check(expected: Any, got: Any, where: str) -> None:
 
 CAPTURED = recordings("update-engine")
 READ = [recording for recording in CAPTURED if reader_of(recording)]
+READ_AND_PASTED = READ + [recording for recording in recordings("updater") if reader_of(recording)]
 
 
 def told(expected: View, not_told: Iterable[str]) -> View:
@@ -335,7 +333,7 @@ def test_each_capture_has_a_reader_or_a_reason() -> None:
 
 
 def test_each_reader_and_each_reason_is_needed() -> None:
-    subjects = [recording.subject for recording in CAPTURED]
+    subjects = [recording.subject for recording in CAPTURED + READ_AND_PASTED]
     for pattern in [pattern for pattern, _ in READERS] + list(NO_READER):
         assert any(re.match(pattern, subject) for subject in subjects), pattern
     assert {key for recording in CAPTURED for key in recording.entry["expected"]} >= NOT_TOLD.keys()
@@ -350,3 +348,52 @@ def test_failures_of_the_laboratory_were_read_as_failures() -> None:
     for recording in READ:
         if reader_of(recording) is daemon_log and recording.entry["expected"].get("outcome"):
             assert view_of(recording)["failed"] is (recording.entry["expected"]["outcome"] != "no-update")
+
+
+# -- the same, cut --------------------------------------------------------------------------------------
+
+
+def cuts(text: str) -> Iterator[str]:
+    """`text` cut at every 20th byte; of a long one at some 80 places and near its end."""
+    raw = text.encode()
+    step = max(20, len(raw) // 80)
+    for at in sorted({*range(0, len(raw), step), *range(max(0, len(raw) - 200), len(raw), 20)}):
+        yield raw[:at].decode("utf-8", "replace")
+
+
+def outcome(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ParseError:
+        return None
+
+
+CUT_ONES = {one_status: parse_raw_status, semaphore: parse_locksmithctl_status, new_maximum: parse_set_max}
+
+
+def test_an_answer_cut_is_no_other_answer() -> None:
+    for recording in READ_AND_PASTED:
+        whole, reader = recording.both, reader_of(recording)
+        is_one = reader is client and whole.count("CURRENT_OP=") == 1
+        parse: Callable[[str], Any] | None = parse_raw_status if is_one else CUT_ONES.get(reader or client)
+        if parse:
+            assert {outcome(parse, text) for text in cuts(whole)} <= {None, parse(whole)}
+
+
+def test_a_run_cut_shows_its_first_statuses() -> None:
+    for recording in READ_AND_PASTED:
+        if reader_of(recording) is client:
+            blocks = parse_client_output(recording.both).blocks
+            for text in cuts(recording.both):
+                part = outcome(parse_client_output, text)
+                assert part is None or part.blocks == blocks[: len(part.blocks)]
+
+
+def test_a_table_cut_says_less_and_nothing_else() -> None:
+    for recording in READ_AND_PASTED:
+        if reader_of(recording) in (table, client_and_table):
+            full = {item.number: item for item in parse_cgpt_show(recording.both).partitions}
+            for text in cuts(recording.both):
+                for item in (outcome(parse_cgpt_show, text) or CgptTable(())).partitions:
+                    for name in ("label", "type", "uuid", "priority", "tries", "successful"):
+                        assert getattr(item, name) in (None, getattr(full[item.number], name))

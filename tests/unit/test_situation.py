@@ -71,8 +71,7 @@ BY_CODE: list[tuple[str, str, dict[str, Any]]] = [
     (
         "staged_window",
         "staged",
-        STAGED
-        | {"units": LOCKSMITHD, "conf": UpdateConf(window_start="Thu 04:00", window_length="1h")},
+        STAGED | {"units": LOCKSMITHD, "conf": UpdateConf(window_start="Thu 04:00", window_length="1h")},
     ),
     ("staged_not_next", "staged_not_next", STAGED | {"slots": table("2/0/1", "1/1/0")}),
     ("rollback_armed", "rollback_armed", {"slots": table("1/0/1", "2/0/1")}),
@@ -128,7 +127,9 @@ BY_CODE: list[tuple[str, str, dict[str, Any]]] = [
             "extensions": Extensions(
                 merged=("k3s",),
                 candidates={"k3s": "/etc/extensions/k3s.raw"},
-                links={"k3s": ExtensionLink("/etc/extensions/k3s.raw", "/opt/extensions/k3s/k3s-2.raw", True)},
+                links={
+                    "k3s": ExtensionLink("/etc/extensions/k3s.raw", "/opt/extensions/k3s/k3s-2.raw", True)
+                },
                 loops=("/opt/extensions/k3s/k3s-1.raw",),
             )
         },
@@ -270,7 +271,9 @@ def test_a_reversion_stays_until_another_version_runs() -> None:
 
 
 def test_a_failure_stays_when_the_journal_forgets_it() -> None:
-    memory = remember(None, facts(attempt=Attempt(failed=True, error_code=10, offered_version="4593.2.6")), NOW)
+    memory = remember(
+        None, facts(attempt=Attempt(failed=True, error_code=10, offered_version="4593.2.6")), NOW
+    )
     rebooted = facts(identity=replace(HEALTHY.identity, boot_id="boot-2"), attempt=Attempt())
     memory = remember(memory, rebooted, NOW + timedelta(hours=1))
     assert judge(rebooted, memory=memory).state == "failed"

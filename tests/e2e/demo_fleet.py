@@ -1,0 +1,66 @@
+"""A demo fleet in a process of its own, and fleetctl run on it as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FLEETCTL = [sys.executable, "-m", "console.cli"]
+PLAIN = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FLEETCTL_FLEET")}
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo fleet; its directory holds the fleet file and the database."""
+
+    directory: Path
+
+    @property
+    def scenarios(self) -> dict[str, str]:
+        """Host -> scenario."""
+        found: dict[str, str] = json.loads((self.directory / "scenarios.json").read_text())
+        return found
+
+    def host(self, scenario: str) -> str:
+        """The first host of a scenario."""
+        return next(name for name, found in self.scenarios.items() if found == scenario)
+
+    def run(self, *words: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """fleetctl on this fleet; the exit code is checked unless it is None."""
+        done = subprocess.run(
+            [*FLEETCTL, "--fleet", str(self.directory / "fleet.toml"), *words],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=PLAIN | environment,
+            timeout=60,
+        )
+        assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done
+
+    def status(self, *words: str) -> dict[str, Any]:
+        """`status --json`, parsed."""
+        found: dict[str, Any] = json.loads(self.run("status", "--json", *words).stdout)
+        return found
+
+
+@contextmanager
+def served(directory: Path, *options: str) -> Iterator[Demo]:
+    """Serve until the block ends; the server must end by itself on SIGTERM."""
+    argv = [*FLEETCTL, "demo", "--serve", str(directory), *options]
+    server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        assert server.stdout.readline() == "ready\n"
+        yield Demo(directory)
+    finally:
+        server.terminate()
+        assert server.wait(timeout=20) == 0
+        server.stdout.close()
