@@ -165,10 +165,10 @@ def _way_back(facts: HostFacts, flags: str) -> Iterator[Reason]:
     both = pair(facts)
     if both is None:
         return
-    other = both[1]
+    running, other = both
     if other.priority == 0 and not other.successful:
         yield Reason("never_updated", f"{other.name} is empty or unusable: no way back", flags)
-    if not other.successful or is_rollback_armed(facts):
+    if not other.successful or not running.successful or is_rollback_armed(facts):
         return
     idle = facts.operation is Operation.IDLE
     untouched = facts.prefs is not None and facts.prefs.next_operation in (None, -1)

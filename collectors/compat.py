@@ -1,6 +1,6 @@
 """Whether an extension fits an OS, by systemd's own rule, and whether the next OS will drop it.
 
-Sources: systemd/systemd:src/shared/extension-util.c@009abdc (the same rule in 252 to 257).
+Source: systemd/systemd:src/shared/extension-util.c@009abdc; older releases may not look at ID_LIKE.
 """
 
 from __future__ import annotations

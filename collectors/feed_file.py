@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import lzma
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from collectors.errors import ConfigError, ParseError
-from collectors.releases import Feed, parse_feed
+
+if TYPE_CHECKING:
+    from collectors.releases import Feed
 
 PACKED = Path(__file__).parent / "data" / "releases.json.xz"
 PACKED_AT = datetime(2026, 8, 13, 15, 48, 35, tzinfo=UTC)
@@ -16,18 +17,23 @@ PACKED_AT = datetime(2026, 8, 13, 15, 48, 35, tzinfo=UTC)
 LIMIT_BYTES = 64 * 1024 * 1024
 
 
+def file_stamp(file: Path) -> str:
+    """What tells one state of a file from another without reading it. Raises OSError."""
+    stat = file.stat()
+    return f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
+
+
 def feed_digest(file: Path | None) -> str:
-    """What tells one feed from another without reading the packed one: cheap enough for every start.
+    """What tells one feed from another without reading it: cheap enough for every start.
 
     Raises ConfigError when the named file cannot be read.
     """
     if file is None:
         return f"packed-{PACKED_AT:%Y-%m-%d}"
     try:
-        stat = file.stat()
+        return f"{file}-{file_stamp(file)}"
     except OSError as error:
         raise ConfigError(str(file), "feeds.file", f"cannot be read: {error.strerror}") from error
-    return hashlib.sha256(f"{file}\0{stat.st_mtime_ns}\0{stat.st_size}".encode()).hexdigest()[:16]
 
 
 def feed_taken_at(file: Path | None) -> datetime:
@@ -39,6 +45,10 @@ def feed_taken_at(file: Path | None) -> datetime:
 
 def load_feed(file: Path | None) -> Feed:
     """The packed feed, or `file` (releases.json, plain or .xz). Raises ConfigError with the remedy."""
+    import lzma
+
+    from collectors.releases import parse_feed
+
     path = file or PACKED
     digest = feed_digest(file)
     try:

@@ -190,12 +190,13 @@ class SshTransport:
                 async with asyncio.timeout(timeout_s):
                     return await self._exchange(target, room, command, session)
             except TimeoutError:
-                _give_up(target, session, f"no end within {timeout_s:g} s", Reach.TIMEOUT)
+                what = "no end of the command" if session.is_sent else "not reached"
+                _give_up(target, session, f"{what} within {timeout_s:g} s", Reach.TIMEOUT)
 
     async def _exchange(self, target: Target, room: _Room, command: str, session: _Session) -> Completed:
         on_file = await self._on_file(target)
         link = room.idle.pop(target, None)
-        if link is not None and (link.conn.is_closed() or link.on_file != on_file):
+        if link is not None and not link.is_good(on_file):
             await link.close()
             link = None
         if link is not None:
@@ -244,16 +245,16 @@ class SshTransport:
 
     async def _way_through(self, target: Target, host: Target) -> asyncssh.SSHClientConnection:
         """The connection to a jump host, opened by the first that needs it. Its failure is the target's."""
-        jump = self._jump(host)
+        jump, on_file = self._jump(host), await self._on_file(host)
         async with jump.opening:
-            if jump.link is not None and jump.link.conn.is_closed():
+            if jump.link is not None and not jump.link.is_good(on_file):
                 await jump.link.close()
                 jump.link = None
             if jump.link is None:
                 if time.monotonic() - jump.failed_at < JUMP_FAILURE_S:
                     raise failed(target, f"jump host {host.name}: {jump.failure}", Reach.UNREACHABLE)
                 try:
-                    jump.link = await self._open(host, await self._on_file(host))
+                    jump.link = await self._open(host, on_file)
                 except ConnectFailed as error:
                     jump.failure, jump.failed_at = error.message, time.monotonic()
                     words = f"jump host {host.name}: {error.message}"

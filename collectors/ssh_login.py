@@ -77,11 +77,17 @@ class Witness(asyncssh.SSHClient):
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.offered = HostKey(key.get_algorithm(), key.public_data)
-        return self.offered in self._on_file.keys and self.offered not in self._on_file.revoked
+        return self.believes(self._on_file)
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.authority = HostKey(key.get_algorithm(), key.public_data)
-        return self.authority in self._on_file.authorities and self.authority not in self._on_file.revoked
+        return self.believes(self._on_file)
+
+    def believes(self, on_file: OnFile) -> bool:
+        """True if what the host showed is on file, and not as revoked."""
+        trusted = on_file.authorities if self.authority else on_file.keys
+        shown = self.authority or self.offered
+        return shown in trusted and shown not in on_file.revoked
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
         self.said = (self.said + msg[:BANNER_CHARS])[:BANNER_CHARS]
@@ -140,11 +146,15 @@ class Witness(asyncssh.SSHClient):
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """An open connection, what its host key was judged by, and the proxy command that carries it."""
+    """An open connection, what its host showed, and the proxy command that carries it."""
 
     conn: asyncssh.SSHClientConnection
-    on_file: OnFile
+    witness: Witness
     proxy: asyncio.subprocess.Process | None
+
+    def is_good(self, on_file: OnFile) -> bool:
+        """True while it is open and its host key still on file."""
+        return not self.conn.is_closed() and self.witness.believes(on_file)
 
     async def close(self) -> None:
         self.conn.close()
@@ -175,7 +185,7 @@ async def log_in(
             elif tunnel is None:
                 sock = await _dial(target, resolver)
             conn = await _connect(target, witness, on_file, sock, tunnel)
-            return Link(conn, on_file, proxy)
+            return Link(conn, witness, proxy)
     except BaseException as error:
         if sock is not None:
             sock.close()

@@ -89,6 +89,5 @@ def _check(conn: sqlite3.Connection, path: Path) -> None:
 
 
 def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path.absolute()))
+    """A path in an SQLite URI: only these three characters mean something there."""
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

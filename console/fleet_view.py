@@ -23,9 +23,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """What the table needs of a fleet file, kept in the database beside the digest it was made from."""
+    """What the table needs of a fleet file, kept in the database beside the stamp of the file."""
 
-    digest: str
+    stamp: str
+    """Of the fleet file, as it was."""
     feed_digest: str
     feed_taken_at: str
     feed_file: str | None
@@ -58,13 +59,16 @@ def write_extract(conn: sqlite3.Connection, extract: Extract) -> None:
 
 def quick_view(conn: sqlite3.Connection, extract: Extract, now: datetime) -> FleetView:
     """The fleet as the last sweep judged it."""
-    found = {name: (asked, taken, reach, text) for name, asked, taken, reach, text in tables.briefs(conn)}
-    rows, newest = [], None
+    found = tables.briefs(conn)
+    read = json.loads(
+        f"[{','.join(row[4] for row in found)}]"
+    )  # at once: a third of the time of each by itself
+    known = {row[0]: (row[2], row[3], brief) for row, brief in zip(found, read, strict=True)}
+    newest = max((row[1] for row in found), default=None)
+    rows = []
     for host in extract.hosts:
-        asked_at, taken_at, reach, text = found.get(host[0], (None, None, None, None))
-        brief = json.loads(text) if text else None
+        taken_at, reach, brief = known.get(host[0], (None, None, None))
         rows.append(host_row(host, brief, (taken_at, reach), extract, now))
-        newest = max(newest or "", asked_at or "") or None
     return fleet_view(extract, rows, newest, now)
 
 

@@ -36,14 +36,14 @@ class Judged:
     row: HostRow
 
 
-def extract_of(fleet: Fleet, digest: str, feed: Feed, feed_file: Path | None) -> Extract:
+def extract_of(fleet: Fleet, stamp: str, feed: Feed, feed_file: Path | None) -> Extract:
     heads = {releases[-1].version: name for name, releases in feed.channels.items() if name != "edge"}
     hosts = [
         [host.name, host.address, host.port, list(host.groups), dict(host.labels), host.hold]
         for host in fleet.hosts
     ]
     return Extract(
-        digest=digest,
+        stamp=stamp,
         feed_digest=feed.digest,
         feed_taken_at=feed.taken_at.isoformat(),
         feed_file=str(feed_file.absolute()) if feed_file else None,

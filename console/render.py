@@ -1,6 +1,6 @@
 """A fleet as text: verdict, counts, the hosts that matter, what to type next. Pure: the view has the clock.
 
-Plain padded lines, 60 columns at least, made for 80 and more. Nothing is said by colour alone, nothing is
+Plain padded lines, made for 80 columns and more. Nothing is said by colour alone, nothing is
 lost with ASCII. Text from hosts passes `Pen.say`; a healthy host is quiet, an unknown one never is.
 """
 
@@ -19,7 +19,7 @@ from console.visible import age_words, cells, clock_words, count_words, hosts_wo
 ALL_LISTED = 60
 """A selection of more hosts shows only the worst, unless all are asked for."""
 WORST = 10
-NARROWEST = 60
+NARROWEST = 80
 VERSIONS_SHOWN = 8
 FEED_STALE_S = 14 * 86400
 _NOTE_LEAST = 48
@@ -40,7 +40,7 @@ def status_text(view: FleetView, *, colour: bool, ascii: bool, width: int, full:
             title = f", the {len(shown)} worst" if len(shown) < len(looks) else ""
             lines.append(pen(Tone.BRIGHT, _looks_words(len(looks))) + title)
         lines += host_lines(shown, view, pen, width)
-    lines += _next(view, pen, looks, is_listed)
+    lines += _next(view, pen, width, looks, is_listed)
     return "\n".join(lines)
 
 
@@ -54,32 +54,33 @@ def summary_lines(view: FleetView, *, colour: bool, ascii: bool, width: int) -> 
 
 def _summary(view: FleetView, pen: Pen, width: int) -> list[str]:
     summary = summarize(view.rows)
-    lines = [_fleet_line(view, summary, pen)]
+    name = pen.say(view.fleet, 32, "middle")
+    first, *rest = wrap(f"{name}  {_fleet_words(view, summary, pen)}", width)
+    lines = [pen.fleet(name) + first.removeprefix(name), *rest]
     for alert in view.alerts:
         head = f"{pen.marks.alert} {pen.say(alert.word, 20)}"
         text = wrap(pen.say(f"{alert.rollout} {alert.text}"), width - cells(head) - 2)
         lines.append(f"{pen(Tone.BAD, head)}  {text[0]}")
         lines += [" " * (cells(head) + 2) + line for line in text[1:]]
     first, *rest = _verdict(view, summary)
-    text = wrap(" ".join([first, *rest]), width)
+    text = wrap(" ".join((first, *rest)), width)
     lines += [pen(Tone.BRIGHT, first) + text[0].removeprefix(first), *text[1:]]
     if len(view.rows) > 1:
         lines += ["", *_counts(view, summary, pen, width)]
     return lines
 
 
-def _fleet_line(view: FleetView, summary: Summary, pen: Pen) -> str:
+def _fleet_words(view: FleetView, summary: Summary, pen: Pen) -> str:
     number = count_words(summary.hosts)
     if view.selection:
         number += f" of {count_words(view.fleet_hosts)}"
     unit = "host" if (view.fleet_hosts if view.selection else summary.hosts) == 1 else "hosts"
-    line = f"{pen.fleet(pen.say(view.fleet, 32, 'middle'))}  {number} {unit}"
-    line += f", {count_words(summary.answered)} answered"
+    words = f"{number} {unit}, {count_words(summary.answered)} answered"
     if view.taken_at is None:
-        return f"{line}, never asked"
+        return f"{words}, never asked"
     age = age_words((view.now - view.taken_at).total_seconds())
     zone = pen.say(view.now.tzname() or "", 8)
-    return f"{line}, taken {clock_words(view.taken_at, view.now)} {zone}".rstrip() + f", {age} ago"
+    return f"{words}, taken {clock_words(view.taken_at, view.now)} {zone}".rstrip() + f", {age} ago"
 
 
 def _looks_words(count: int) -> str:
@@ -234,8 +235,10 @@ def _layout(rows: Sequence[HostRow], longest_note: int, pen: Pen, width: int) ->
     state = 2 + max(len(word_of(code, certain=certain)) for code, certain in words)
     versions = {cell.version or "" for row in rows for cell in (row.slot_a, row.slot_b) if cell}
     versions.update(row.version or "" for row in rows)
-    slot = max(min(max(map(len, versions)), 14) + 3, len("A not asked"))
-    fixed = 2 + state + 2 + 2 * slot + 2 + 2 + len("behind") + (seen + 2 if seen else 0)
+    fixed = 2 + state + 2 + 2 + 2 + len("behind") + (seen + 2 if seen else 0)
+    slot = min(max(map(len, versions)) + 3, 17, (width - fixed - 8) // 2)
+    slot = max(slot, len("A not asked"))
+    fixed += 2 * slot
     host = min(max(max(cells(pen.say(row.name)) for row in rows), 4), 32, max(width - fixed, 8))
     group = min(max(max(cells(_groups(row, pen)) for row in rows), 5), 12)
     room = width - fixed - host - 2
@@ -304,7 +307,7 @@ def _seen(row: HostRow, view: FleetView) -> str:
 # What next, and what changed
 
 
-def _next(view: FleetView, pen: Pen, looks: list[HostRow], is_listed: bool) -> list[str]:
+def _next(view: FleetView, pen: Pen, width: int, looks: list[HostRow], is_listed: bool) -> list[str]:
     """Commands to type, each with what it gives."""
     pairs = [
         (f"fleetctl rollout show {alert.rollout}", "evidence, and the answers it waits for")
@@ -322,12 +325,16 @@ def _next(view: FleetView, pen: Pen, looks: list[HostRow], is_listed: bool) -> l
         pairs.append((f"fleetctl status {typed}", f"all {count_words(count)} neither current nor held"))
     if not pairs:
         return []
-    width = max(cells(pen.say(command)) for command, _ in pairs)
-    lines = [
-        f"{'' if index else 'next':<6}{pad(pen.say(command), width)}   {words}"
-        for index, (command, words) in enumerate(pairs)
-    ]
-    return ["", *lines]
+    commands = [pen.say(command) for command, _ in pairs]
+    column = max(cells(command) for command in commands)
+    lines = [""]
+    for index, (command, (_, words)) in enumerate(zip(commands, pairs, strict=True)):
+        head = f"{'' if index else 'next':<6}{command}"  # never cut: it is there to be copied
+        if 6 + column + 3 + cells(words) <= width:
+            lines.append(pad(head, 6 + column) + f"   {words}")
+        else:
+            lines += [head, f"        {words}"]
+    return lines
 
 
 Change = tuple[str, str, object, object]

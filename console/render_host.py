@@ -150,7 +150,8 @@ class _Page:
         latency = f"{reach['latency_s']:.2f} s" if reach["latency_s"] is not None else None
         sudo = "without root" if reach["privileged"] is False else None
         tone = Tone.TEXT if reach["state"] == "ok" else Tone.UNKNOWN
-        self.field("reach", [words, reach["detail"], since, last, latency, sudo], tone)
+        detail = reach["detail"] if reach["detail"] != words else None
+        self.field("reach", [words, detail, since, last, latency, sudo], tone)
         self.field("read", [self.moment(document["taken_at"]) or "never"])
 
     # Slots
@@ -238,7 +239,7 @@ class _Page:
         window = f"window {reboot['window_start']} for {reboot['window_length']}, the host's time"
         parts = [
             itself[reboot["will_reboot_by_itself"]],
-            "nobody manages them" if manager == "none" else _with("managed by", manager or "not known"),
+            "no reboot manager" if manager == "none" else _with("managed by", manager or "not known"),
             reboot["manager_state"],
             _with("strategy", reboot["strategy"]),
             window if reboot["window_start"] else None,

@@ -111,6 +111,8 @@ class Pen:
 
     def say(self, text: str, width: int | None = None, cut: Cut = "end") -> str:
         """A text from elsewhere, made visible."""
+        if text.isascii() and text.isprintable() and (width is None or len(text) <= width):
+            return text  # nearly all of them: a large table is made of these
         return visible(text, width, ascii_only=self.ascii, cut=cut)
 
     def gauge(self, share: float, width: int) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_QUOTED = 4096  # no more of a text is looked at for a quotation from it
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime can say
 
 _GLOG = re.compile(
@@ -48,7 +49,7 @@ def clean(text: str, limit: int = 80) -> str:
 
     White space becomes single blanks, control and format characters (bidirectional marks too) U+FFFD.
     """
-    words = " ".join(text.split())
+    words = " ".join(text[:_QUOTED].split())
     shown = "".join("\ufffd" if unicodedata.category(char)[0] == "C" else char for char in words)
     return shown if len(shown) <= limit else shown[: max(limit - 1, 0)] + "…"
 

@@ -31,7 +31,9 @@ _FLOAT = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,60})?(?:[eE][+-]?[0-9]{1,4})?")
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _BUSCTL = re.compile(rf"xdssx (\S+) (\S+) {_QUOTED} {_QUOTED} (\S+)")
 _DBUS_SEND = re.compile(
-    rf" *int64 (\S+)\n *double (\S+)\n *string {_QUOTED}\n *string {_QUOTED}\n *int64 (\S+)\n"
+    rf"^ {{0,9}}int64 (\S+)\n {{0,9}}double (\S+)\n {{0,9}}string {_QUOTED}\n {{0,9}}string {_QUOTED}\n"
+    r" {0,9}int64 (\S+)\n",
+    flags=re.MULTILINE,
 )
 _GDBUS = re.compile(
     r"\((?:int64 )?(\S+), (\S+), '((?:[^'\\]|\\.)*)', '((?:[^'\\]|\\.)*)', (?:int64 )?([0-9-]+),?\)"
@@ -141,6 +143,8 @@ def refusal(text: str) -> StatusUnavailable | None:
     for line in lines(text):
         log = log_line(line)
         message = log.message if log else line.strip()
+        if not message:
+            continue
         kind = next((kind for pattern, kind in _REFUSALS if re.search(pattern, message)), None)
         known_form = log is not None or _COMPLAINT.match(message)
         if known_form and (kind or (log is None and message.startswith(("Call failed", "Failed to")))):

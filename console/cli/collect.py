@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from console.cli.context import Console, now
@@ -19,14 +21,19 @@ def command(
 ) -> int:
     loaded = console.load()
     if selection or hosts or groups:
-        names = [row.name for row in pick(read_whole(loaded, now()).view, selection, hosts, groups)]
+        picked = pick(read_whole(loaded, now()).view, selection, hosts, groups)
+        names = [row.name for row in picked.rows]
     else:
         names = [host.name for host in loaded.fleet.hosts]
     swept = sweep_fleet(loaded, names)
-    changes = [(item.host, item.path, item.old, item.new) for item in swept.changes]
+    changes = [(item.host, item.path, decoded(item.old), decoded(item.new)) for item in swept.changes]
     if changes:
         text = changes_text(changes, colour=console.colour, ascii=console.ascii, width=console.width)
         click.echo(text, color=True)
     answered = swept.asked - len(swept.silent)
     click.echo(f"{answered} of {swept.asked} hosts answered, {len(changes)} facts changed")
     return said(swept)
+
+
+def decoded(value: str | None) -> object:
+    return json.loads(value) if value is not None else None

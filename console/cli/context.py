@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,7 +38,14 @@ class Console:
 
     @property
     def width(self) -> int:
-        return max(80, shutil.get_terminal_size((100, 24)).columns)
+        """Cells of stdout's terminal; 100 where it is none and COLUMNS does not say."""
+        asked = os.environ.get("COLUMNS", "")
+        if asked.isdigit() and len(asked) < 5:
+            return max(80, int(asked))
+        try:
+            return max(80, os.get_terminal_size(sys.stdout.fileno()).columns)
+        except (OSError, ValueError):
+            return 100
 
     def fleet_path(self) -> Path:
         """Raises ConfigError with where it was looked for."""

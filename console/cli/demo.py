@@ -103,7 +103,7 @@ def _show(console: Console, directory: Path) -> int:
     wrong = [
         f"{row.name} is {row.state}, its scenario {wanted[row.name]} is {SELECTABLE[wanted[row.name]].state}"
         for row in whole.view.rows
-        if row.state != SELECTABLE[wanted[row.name]].state
+        if SELECTABLE[wanted[row.name]].state not in (row.state, None)
     ]
     for line in wrong:
         click.echo(line, err=True)

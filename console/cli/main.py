@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from importlib import import_module
 from pathlib import Path
 
@@ -104,6 +103,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return ExitCode.OK
     except Exception:  # noqa: BLE001 - the last handler: whatever comes here is a bug and is told as one
+        import traceback
+
         for line in traceback.format_exc().splitlines():
             click.echo(visible(line), err=True)
         click.echo("fleetctl: this is a bug; nothing more was done", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -24,20 +25,21 @@ def selection_options(function: F) -> F:
     return function
 
 
-def pick(
-    view: FleetView, selection: Sequence[str], hosts: Sequence[str], groups: Sequence[str]
-) -> list[HostRow]:
-    """The rows that are meant, in the view's order; all where nothing was asked for."""
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The rows that are meant, in the view's order, and the selection as it was understood."""
+
+    rows: list[HostRow]
+    text: str
+
+
+def pick(view: FleetView, selection: Sequence[str], hosts: Sequence[str], groups: Sequence[str]) -> Picked:
+    """All rows where nothing was asked for. Raises ConfigError for a name or a word that is none."""
     if not (selection or hosts or groups):
-        return list(view.rows)
+        return Picked(list(view.rows), "")
     from console.selection import parse_arguments
 
     names = [row.name for row in view.rows]
     known = sorted({group for row in view.rows for group in row.groups})
-    words = [*selection, *hosts, *(f"@{group}" for group in groups)]
-    chosen = parse_arguments(words, names, known)
-    return [row for row in view.rows if chosen.matches(row)]
-
-
-def typed(selection: Sequence[str], hosts: Sequence[str], groups: Sequence[str]) -> str:
-    return " ".join([*selection, *hosts, *(f"@{group}" for group in groups)])
+    chosen = parse_arguments(selection, names, known, exact=hosts, in_groups=groups)
+    return Picked([row for row in view.rows if chosen.matches(row)], chosen.text)

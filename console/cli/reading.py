@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from collectors import store
 from collectors.errors import ConfigError
-from collectors.feed_file import feed_digest, load_feed
+from collectors.feed_file import feed_digest, file_stamp, load_feed
 from console.cli.context import Console
 from console.fleet_view import quick_view, read_extract
 from console.rows import FleetView
 
 if TYPE_CHECKING:
     from collectors.fleet_file import LoadedFleet
-
     from collectors.releases import Feed
     from console.judge import Judged
 
@@ -46,8 +44,8 @@ def _quick(console: Console, now: datetime) -> FleetView | None:
     from collectors.fleet_file import database_in
 
     path = console.fleet_path()
-    content = path.read_bytes()
-    database = database_in(path, content)
+    stamp = file_stamp(path)
+    database = database_in(path, path.read_bytes())
     if database is None or not database.exists():
         return None
     try:
@@ -56,7 +54,7 @@ def _quick(console: Console, now: datetime) -> FleetView | None:
         return None  # the whole way says what is wrong, after the fleet file's own mistakes
     try:
         extract = read_extract(conn)
-        if extract is None or extract.digest != hashlib.sha256(content).hexdigest():
+        if extract is None or extract.stamp != stamp:
             return None
         file = Path(extract.feed_file) if extract.feed_file else None
         return quick_view(conn, extract, now) if feed_digest(file) == extract.feed_digest else None
@@ -71,7 +69,7 @@ def read_whole(loaded: LoadedFleet, now: datetime) -> Whole:
 
     file = feed_path(loaded)
     feed = load_feed(file)
-    extract = extract_of(loaded.fleet, loaded.digest, feed, file)
+    extract = extract_of(loaded.fleet, file_stamp(loaded.path), feed, file)
     conn = store.open_reader(loaded.database_path) if loaded.database_path.exists() else None
     try:
         hosts = judge(conn, loaded.fleet, extract, feed, now)

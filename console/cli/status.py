@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 
 from console.cli.context import Console, now
-from console.cli.picking import pick, selection_options, typed
+from console.cli.picking import pick, selection_options
 from console.cli.reading import read_view, read_whole
 from console.exit_codes import ExitCode, worst
 from console.render import status_text
@@ -39,8 +39,8 @@ def command(
         view = _print_json(console, selection, hosts, groups)
     else:
         view = read_view(console, now())
-        rows = pick(view, selection, hosts, groups)
-        view = replace(view, rows=rows, selection=typed(selection, hosts, groups))
+        picked = pick(view, selection, hosts, groups)
+        view = replace(view, rows=picked.rows, selection=picked.text)
         text = status_text(view, colour=console.colour, ascii=console.ascii, width=console.width, full=full)
         click.echo(text, color=True)
     if check and not is_as_wanted(view):
@@ -66,8 +66,8 @@ def _refresh(
     from console.cli.sweeping import said, sweep_fleet
 
     loaded = console.load()
-    rows = pick(read_whole(loaded, now()).view, selection, hosts, groups)
-    return said(sweep_fleet(loaded, [row.name for row in rows]))
+    picked = pick(read_whole(loaded, now()).view, selection, hosts, groups)
+    return said(sweep_fleet(loaded, [row.name for row in picked.rows]))
 
 
 def _print_json(
@@ -76,9 +76,9 @@ def _print_json(
     from console.judge import status_document
 
     whole = read_whole(console.load(), now())
-    rows = pick(whole.view, selection, hosts, groups)
-    names = {row.name for row in rows}
+    picked = pick(whole.view, selection, hosts, groups)
+    names = {row.name for row in picked.rows}
     chosen = [item for item in whole.hosts if item.host.name in names]
     document = status_document(chosen, whole.view, whole.feed, whole.loaded.fleet)
     click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
-    return replace(whole.view, rows=rows)
+    return replace(whole.view, rows=picked.rows)

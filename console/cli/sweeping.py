@@ -13,7 +13,7 @@ import click
 from actions.collect import Swept, collect
 from collectors import store
 from collectors.errors import Reach
-from collectors.feed_file import load_feed
+from collectors.feed_file import file_stamp, load_feed
 from collectors.observation import Observation
 from console.exit_codes import ExitCode
 from console.fleet_view import write_extract
@@ -55,7 +55,7 @@ def sweep_fleet(loaded: LoadedFleet, hosts: Iterable[str]) -> Swept:
 
     try:
         swept = asyncio.run(ask(list(hosts)))
-        write_extract(conn, extract_of(fleet, loaded.digest, feed, feed_path(loaded)))
+        write_extract(conn, extract_of(fleet, file_stamp(loaded.path), feed, feed_path(loaded)))
         return swept
     finally:
         conn.close()

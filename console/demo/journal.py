@@ -83,9 +83,3 @@ def unanswered(at: datetime, group: str, complaint: str) -> Lines:
         ),
         *failed(gave_up, 37, "OmahaErrorInHTTPResponse"),
     )
-
-
-def fell_back(at: datetime, version: str) -> Lines:
-    """The first check after a boot that came back to the version it had left."""
-    text = f"Rollback detected, still running {version} after update."
-    return (JournalLine(at, text, "update_attempter.cc:745", "E"),)

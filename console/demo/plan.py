@@ -133,7 +133,7 @@ def fleet_text(reached: Iterable[Reached], *, key_file: str, known_hosts: str, f
         HEADER + 'name = "demo"\ndatabase = "demo.db"\n',
         f'[ssh]\nuser = "core"\nport = {port}\nidentities = [{_quoted(key_file)}]\nagent = false\n'
         f"known_hosts = {_quoted(known_hosts)}\n"
-        'config = "none"\nconnect_timeout = "3s"\nprobe_timeout = "10s"\n',
+        'config = "none"\nconnect_timeout = "5s"\nprobe_timeout = "15s"\nconnections = 64\n',
         f"[feeds]\noffline = true\nfile = {_quoted(feed_file)}\n",
     ]
     for group in groups:

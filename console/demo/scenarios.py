@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from collectors.errors import ConfigError
+from collectors.fleet_keys import did_you_mean
 from console.demo import scenes_host, scenes_update
 from console.demo.hostile import HOSTILE
 from console.demo.scene import Scenario
@@ -36,13 +36,9 @@ def parse_counts(texts: Iterable[str]) -> dict[str, int]:
     for text in texts:
         name, equals, number = text.partition("=")
         if name not in SELECTABLE:
-            raise ConfigError("--scenario", text, f"unknown scenario{_nearest(name)}")
+            near = did_you_mean(name, SELECTABLE) or f"; known: {', '.join(SELECTABLE)}"
+            raise ConfigError("--scenario", text, f"unknown scenario{near}")
         if equals and not (number.isascii() and number.isdigit() and len(number) < 7 and int(number) > 0):
             raise ConfigError("--scenario", text, "needs a count of 1 or more, like behind=3")
         counts[name] = counts.get(name, 0) + (int(number) if equals else 1)
     return counts
-
-
-def _nearest(name: str) -> str:
-    near = get_close_matches(name, SELECTABLE, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(SELECTABLE)}"

@@ -120,7 +120,7 @@ def test_status_prints_every_state_in_words(demo: Demo) -> None:
     text = demo.run("status").stdout
     for name, scenario in SCENARIOS.items():
         assert demo.host(name) in text
-        assert WORDS[scenario.state].word in text
+        assert WORDS[str(scenario.state)].word in text
     assert "\x1b" not in text
 
 
@@ -196,7 +196,7 @@ def test_no_color_and_ascii_lose_nothing(demo: Demo) -> None:
     plain = demo.run("--ascii", "status", NO_COLOR="1").stdout
     assert plain.isascii()
     for scenario in SCENARIOS.values():
-        assert WORDS[scenario.state].word in plain
+        assert WORDS[str(scenario.state)].word in plain
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ Not as on a Flatcar host:
 - no kernel, GRUB, initrd, Ignition or SELinux run; nothing checks dm-verity at boot. `uname`, /proc/uptime,
   load and `dmesg` are the outer machine's, and so is whether its clock is synchronised.
 - /usr and /boot are ext2 (btrfs and vfat there), /etc is a plain directory (an overlay or a confext there),
-  USR partitions have 288 MiB (LAB_USR_MIB=2048 for Flatcar's size, at the cost of copying that much for
+  USR partitions have 192 MiB (LAB_USR_MIB=2048 for Flatcar's size, at the cost of copying that much for
   each update).
 - no udev (lsblk knows no labels), networkd, resolved, timesyncd, polkit, kubelet, etcd (the strategy
   etcd-lock only fails); docker and containerd are units and version lines, with no containers.

@@ -75,7 +75,7 @@ def make_usr(version: str) -> tuple[Path, Path]:
         extensions = fresh_dir(usr / "share/flatcar/sysext")
         for extension in built_in(release):
             make_image(extension, extensions)
-        ext_image(image, usr, "ext2", tree_mib(usr) + 24, "USR")
+        ext_image(image, usr, "ext2", tree_mib(usr) + 16, "USR")
         root_hash = add_verity(image)
         if image.stat().st_size > USR_SECTORS * gpt.SECTOR:
             raise LabError(f"/usr of {version} does not fit its partition: set LAB_USR_MIB")

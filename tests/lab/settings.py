@@ -18,7 +18,7 @@ BRIDGE = os.environ.get("LAB_BRIDGE", "flab0")
 SERVER_PORT = int(os.environ.get("LAB_PORT", "8765"))
 FIRST_LOOP = int(os.environ.get("LAB_FIRST_LOOP", "1000"))
 """Disks are loop devices from here on, out of the way of those that extensions take."""
-USR_SECTORS = int(os.environ.get("LAB_USR_MIB", "288")) * 2048
+USR_SECTORS = int(os.environ.get("LAB_USR_MIB", "192")) * 2048
 DISK_NAMES = tuple(os.environ.get("LAB_DISKS", "sda,nvme0n1,vda").split(","))
 """Hosts see their disks under these names in turn: naming differs between machines."""
 FIRMWARE_S = float(os.environ.get("LAB_FIRMWARE_SECONDS", "0"))

@@ -18,8 +18,9 @@ _JUNK = (
     "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/bash-completion",
     "usr/share/zsh", "usr/share/perl", "usr/share/perl5", "usr/lib/x86_64-linux-gnu/perl-base",
     "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/apt", "usr/lib/dpkg", "var/cache/apt", "var/lib/apt",
+    "usr/lib/python3.13/test", "usr/lib/python3.13/pydoc_data",
 )  # fmt: skip
-_ABSENT = ("perl*", "apt*", "dpkg*", "python*", "py3*")
+_ABSENT = ("perl*", "apt*", "dpkg*", "python*", "py3*", "sqv")
 """Programs in /usr/bin that no Flatcar host has; the interpreter itself moves to /usr/lib/lab."""
 _MASKED = (
     "console-getty.service", "systemd-firstboot.service", "e2scrub_reap.service", "ssh.service",

@@ -42,17 +42,13 @@ def probed(log: str) -> str:
 
 
 def texts(*readers: object) -> dict[str, str]:
-    """Captured recordings that one of these readers reads."""
-    found = {}
-    for recording in captured.recordings("update-engine"):
-        reader = next(
-            (reader for pattern, reader in captured.READERS if re.match(pattern, recording.subject)), None
-        )
-        if reader in readers:
-            found[recording.name] = (
-                probed(recording.both) if reader is captured.daemon_log else recording.both
-            )
-    return found
+    """Captured recordings that one of these readers reads; logs as the probe sends them."""
+    found = {item.name: (item.both, captured.reader_of(item)) for item in captured.READ}
+    return {
+        name: probed(text) if reader is captured.daemon_log else text
+        for name, (text, reader) in found.items()
+        if reader in readers
+    }
 
 
 PASTED = {item.name: item.stdout for item in captured.recordings("updater")}
@@ -77,7 +73,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "set-max": locksmith.parse_set_max,
     "locksmithctl": locksmith.check_locksmithctl,
     "locksmithd": locksmith.parse_locksmithd_journal,
-    "window": lambda text: parse_window(text, "1h") or parse_window("04:00", text),
+    "window start": lambda text: parse_window(text, "1h"),
+    "window length": lambda text: parse_window("04:00", text),
 }
 
 
@@ -352,9 +349,8 @@ def test_windows_open_when_locksmithd_says(start: str, length: str, now: str, se
 def test_the_next_opening_is_the_first(
     day: int | None, minute: int, length: int, second: int, aware: bool
 ) -> None:
-    local = (
-        WHEN + timedelta(seconds=second) if aware else (WHEN + timedelta(seconds=second)).replace(tzinfo=None)
-    )
+    moment = WHEN + timedelta(seconds=second)
+    local = moment if aware else moment.replace(tzinfo=None)
     window = RebootWindow(day, minute, length)
     opening = next_opening(window, local)
     assert local < opening <= local + timedelta(days=7 if day is not None else 1)
@@ -385,16 +381,8 @@ def test_windows_that_locksmithd_refuses(pair: str) -> None:
 
 
 def test_lengths_of_go() -> None:
-    lengths = {
-        "1h30m": 5400,
-        "1.5h": 5400,
-        ".5h": 1800,
-        "90m": 5400,
-        "0": 0,
-        "1h1m1.9s": 3661,
-        "+2h": 7200,
-        "5µs": 0,
-    }
+    said = "1h30m=5400 1.5h=5400 .5h=1800 90m=5400 0=0 1h1m1.9s=3661 +2h=7200 5µs=0 1000ms=1".split()
+    lengths = {text: int(seconds) for text, _, seconds in (pair.partition("=") for pair in said)}
     for text, seconds in lengths.items():
         assert parse_window("04:00", text) == RebootWindow(None, 240, seconds)
     assert parse_window("", None) is None

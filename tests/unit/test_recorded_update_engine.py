@@ -368,15 +368,16 @@ def outcome(parse: Callable[[str], Any], text: str) -> Any:
         return None
 
 
-CUT_ONES = {one_status: parse_raw_status, semaphore: parse_locksmithctl_status, new_maximum: parse_set_max}
+CUT_ONES: dict[Reader, Callable[[str], Any]] = {one_status: parse_raw_status, new_maximum: parse_set_max}
+CUT_ONES[semaphore] = parse_locksmithctl_status
 
 
 def test_an_answer_cut_is_no_other_answer() -> None:
     for recording in READ_AND_PASTED:
         whole, reader = recording.both, reader_of(recording)
-        is_one = reader is client and whole.count("CURRENT_OP=") == 1
-        parse: Callable[[str], Any] | None = parse_raw_status if is_one else CUT_ONES.get(reader or client)
-        if parse:
+        if reader is client and whole.count("CURRENT_OP=") == 1:
+            reader = one_status
+        if parse := CUT_ONES.get(reader or client):
             assert {outcome(parse, text) for text in cuts(whole)} <= {None, parse(whole)}
 
 

@@ -1,4 +1,4 @@
-"""What is a secret in a host's words and what is not, that marks are stable, and that hostile text is fast."""
+"""What is a secret in a host's words and what is not; that marks are stable; that hostile text is fast."""
 
 from __future__ import annotations
 

@@ -163,7 +163,11 @@ def _sysext_status(recording: Recording) -> dict[str, Any]:
     status = parse_sysext_status(recording.body)
     return {
         "hierarchies": {
-            path: {"extensions": list(merged.extensions), "since": _time(merged.since)}
+            path: {
+                "extensions": list(merged.extensions),
+                "since": _time(merged.since),
+                "since_raw": merged.since_text,
+            }
             for path, merged in status.hierarchies.items()
         }
     }

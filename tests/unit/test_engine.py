@@ -1,0 +1,229 @@
+"""From observations to rows: what is stored, what makes a change, what a silence leaves alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actions.brief import brief
+from actions.engine import Recorder, judged, kept, write
+from actions.situation import Wish
+from collectors import store, tables
+from collectors.changes import differences
+from collectors.errors import ConfigError, Reach
+from collectors.facts import HostFacts, Passing
+from collectors.observation import Observation, ProbeFailed
+from tests.builders import HEALTHY, NOW, answer, facts, feed, table
+
+FEED = feed("4593.2.4", "4593.2.5")
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    opened = store.open_writer(tmp_path / "fleet.db")
+    yield opened
+    opened.close()
+
+
+def take(conn: sqlite3.Connection, *seen: Observation, wishes: dict[str, Wish] | None = None) -> Recorder:
+    """One sweep of these observations."""
+    recorder = Recorder(conn, wishes or {}, FEED)
+    for observation in seen:
+        recorder.observed(observation)
+    write(conn, recorder.finish())
+    return recorder
+
+
+def changes(conn: sqlite3.Connection, host: str = "node-1") -> list[tuple[str, str | None, str | None]]:
+    return [(item.path, item.old, item.new) for item in tables.host_changes(conn, host, 100)]
+
+
+def stored(conn: sqlite3.Connection, host: str = "node-1") -> HostFacts | None:
+    record = tables.one_host(conn, host)
+    assert record is not None
+    return kept(record).facts
+
+
+def test_facts_come_back_from_the_store_as_they_were(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    assert stored(conn) == HEALTHY
+
+
+def test_a_first_sight_is_a_document_and_no_change(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    assert changes(conn) == []
+    assert conn.execute("SELECT count(*) FROM first_sights").fetchone() == (1,)
+
+
+def test_a_changed_fact_is_one_row_and_passing_facts_are_none(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    later = facts(slots=table("1/0/1", "2/1/0"), passing=Passing(uptime_s=99.0))
+    take(conn, answer(later, at=NOW + timedelta(minutes=1)))
+    assert sorted(changes(conn)) == [
+        ("/slots/a/priority", "2", "1"),
+        ("/slots/b/priority", "1", "2"),
+        ("/slots/b/successful", "true", "false"),
+        ("/slots/b/tries", "0", "1"),
+    ]
+    found = stored(conn)
+    assert found is not None
+    assert found.passing.uptime_s == 99.0
+
+
+def test_an_unchanged_host_leaves_no_row_but_its_time(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    take(conn, answer(HEALTHY, at=NOW + timedelta(minutes=1)))
+    assert changes(conn) == []
+    record = tables.one_host(conn, "node-1")
+    assert record is not None
+    assert record.taken_at == "2026-11-24T03:13:00.000Z"
+
+
+def test_a_silent_host_keeps_its_facts_and_says_since_when(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    for minute in (1, 2):
+        at = NOW + timedelta(minutes=minute)
+        take(conn, ProbeFailed("node-1", at, Reach.TIMEOUT, "nothing heard for 5 s"))
+    record = tables.one_host(conn, "node-1")
+    assert record is not None
+    assert stored(conn) == HEALTHY
+    assert (record.reach, record.taken_at) == ("timeout", "2026-11-24T03:12:00.000Z")
+    assert record.reach_since == "2026-11-24T03:13:00.000Z"
+    assert record.last_ok_at == "2026-11-24T03:12:00.000Z"
+    assert changes(conn) == []
+
+
+def test_an_answer_that_broke_off_overwrites_nothing(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    broken = HostFacts(complete=False, privileged=False, identity=HEALTHY.identity, os=HEALTHY.os)
+    take(conn, answer(broken, at=NOW + timedelta(minutes=1)))
+    assert stored(conn) == HEALTHY
+    record = tables.one_host(conn, "node-1")
+    assert record is not None
+    assert record.reach == "probe_incomplete"
+    assert '"state":"incomplete"' in record.brief
+
+
+def test_a_first_answer_that_broke_off_is_shown_and_makes_no_history(conn: sqlite3.Connection) -> None:
+    broken = HostFacts(complete=False, privileged=False, identity=HEALTHY.identity, os=HEALTHY.os)
+    take(conn, answer(broken))
+    assert stored(conn) == broken
+    take(conn, answer(HEALTHY, at=NOW + timedelta(minutes=1)))
+    assert changes(conn) == []
+    assert conn.execute("SELECT count(*) FROM first_sights").fetchone() == (1,)
+
+
+def test_another_machine_under_a_name_starts_anew(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    other = facts(identity=replace(HEALTHY.identity, machine_id="b" * 32))
+    take(conn, answer(other, at=NOW + timedelta(days=1)))
+    assert changes(conn) == [("/os/version_id", '"4593.2.5"', None)]
+    assert conn.execute("SELECT count(*) FROM first_sights").fetchone() == (2,)
+    counts = conn.execute("SELECT version, hosts FROM versions_over_time ORDER BY at").fetchall()
+    assert counts[-1] == ("4593.2.5", 1)
+
+
+def test_twins_lose_their_memory_in_the_same_sweep(conn: sqlite3.Connection) -> None:
+    staged = facts(slots=table("1/0/1", "2/0/0"))
+    take(conn, answer(staged, host="a"), answer(staged, host="b"))
+    for host in ("a", "b"):
+        record = tables.one_host(conn, host)
+        assert record is not None
+        assert "same_machine_id" in record.brief
+
+
+def test_judging_a_stored_host_anew_says_the_same(conn: sqlite3.Connection) -> None:
+    hosts = {
+        "current": HEALTHY,
+        "behind": facts(os=replace(HEALTHY.os, version_id="4593.2.4")),
+        "reverted": facts(slots=table("1/0/1", "2/0/0")),
+    }
+    own = {name: replace(found.identity, machine_id=name) for name, found in hosts.items()}
+    take(conn, *(answer(replace(hosts[name], identity=own[name]), host=name) for name in hosts))
+    for name in hosts:
+        record = tables.one_host(conn, name)
+        assert record is not None
+        found, meaning = judged(record, Wish(), FEED)
+        again = brief(found.facts, found.memory, meaning)
+        assert msgspec.json.decode(record.brief) == msgspec.json.decode(msgspec.json.encode(again))
+
+
+def test_versions_over_time_counts_up_and_down(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY, host="a"), answer(HEALTHY, host="b"))
+    newer = facts(os=replace(HEALTHY.os, version_id="4593.2.6", version="4593.2.6"))
+    take(conn, answer(newer, host="a", at=NOW + timedelta(hours=1)))
+    rows = conn.execute("SELECT version, hosts FROM versions_over_time ORDER BY at, version").fetchall()
+    assert rows == [("4593.2.5", 2), ("4593.2.5", 1), ("4593.2.6", 1)]
+
+
+def test_the_database_is_private_strict_and_of_this_schema(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    store.open_writer(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    conn = store.open_reader(path)
+    assert store.version(conn) == store.SCHEMA
+    with pytest.raises(sqlite3.OperationalError):
+        conn.execute("DELETE FROM hosts")
+    conn.close()
+
+
+@pytest.mark.parametrize(("found", "remedy"), [(0, "fleetctl migrate"), (99, "newer")])
+def test_a_reader_refuses_another_schema_and_says_what_to_do(tmp_path: Path, found: int, remedy: str) -> None:
+    path = tmp_path / "x.db"
+    conn = store.open_writer(path)
+    conn.execute(f"PRAGMA user_version={found}")
+    conn.close()
+    with pytest.raises(ConfigError, match=remedy):
+        store.open_reader(path)
+
+
+def test_a_file_that_is_no_database_is_an_answer(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.write_text("not a database, by far not one, and longer than a header of a hundred bytes " * 3)
+    for opening in (store.open_reader, store.open_writer):
+        with pytest.raises(ConfigError, match=r"x\.db"):
+            opening(path)
+
+
+def test_a_failed_batch_leaves_nothing_half_written(conn: sqlite3.Connection) -> None:
+    recorder = Recorder(conn, {}, FEED)
+    recorder.observed(answer(HEALTHY, host="a"))
+    batch = recorder.finish()
+    batch.hosts.append(replace(batch.hosts[0], name="b", reach=None))  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.IntegrityError):
+        write(conn, batch)
+    assert tables.all_hosts(conn) == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab/~", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab/~", max_size=3), inner, max_size=3)
+    ),
+)
+
+
+@given(st.dictionaries(st.text("ab/~", max_size=3), JSON), st.dictionaries(st.text("ab/~", max_size=3), JSON))
+def test_differences_lead_from_the_old_document_to_the_new(
+    old: dict[str, object], new: dict[str, object]
+) -> None:
+    assert list(differences(new, new)) == []
+    for path, was, now in differences(old, new):
+        assert was != now
+        assert _at(old, path) == was
+        assert _at(new, path) == now
+
+
+def _at(document: object, path: str) -> object:
+    for step in path.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
