@@ -42,6 +42,7 @@ STATES = (
     "current",
 )
 _RANK = {state: rank for rank, state in enumerate(STATES)}
+ROLLBACK_CLAIMS = ("rollback_available", "rollback_unproved")
 JUST_UPDATED_FOR = timedelta(hours=1)
 
 
@@ -93,7 +94,7 @@ def situation(
     reasons += _wanted(facts, wish, group, {reason.code for reason in reasons})
     if memory is not None:
         if memory.attempt_at is not None:
-            reasons = [reason for reason in reasons if reason.code != "rollback_available"]
+            reasons = [reason for reason in reasons if reason.code not in ROLLBACK_CLAIMS]
         reasons += _remembered(reasons, memory)
     reasons += _just_updated(memory, now, facts)
     reasons += _standing(facts, where, group)

@@ -173,7 +173,11 @@ def _way_back(facts: HostFacts, flags: str) -> Iterator[Reason]:
     idle = facts.operation is Operation.IDLE
     untouched = facts.prefs is not None and facts.prefs.next_operation in (None, -1)
     if idle and untouched and facts.attempt is not None and not facts.attempt.overwrote:
-        yield Reason("rollback_available", f"{other.name} ran before and is confirmed", flags)
+        if facts.attempt.reaches_boot:
+            yield Reason("rollback_available", f"{other.name} ran before and is confirmed", flags)
+        else:
+            text = f"{other.name} is confirmed; the journal is too long to show that no attempt touched it"
+            yield Reason("rollback_unproved", text, flags)
     elif facts.operation is not None and (facts.attempt is not None or not idle):
         text = f"{other.name} says confirmed, but an update attempt has overwritten it since this boot"
         yield Reason("rollback_unsafe", text, "update-engine journal")

@@ -32,18 +32,28 @@ def staged_images(extensions: Extensions) -> dict[str, str]:
     staged = {}
     for name in extensions.merged:
         link = extensions.links.get(name)
-        if link is None or not link.exists or link.target in extensions.loops:
+        if link is None or not link.exists or _backing(extensions, link.target):
             continue
         folder = link.target.rpartition("/")[0]
-        if any(loop.rpartition("/")[0] == folder and _stem(loop, name) for loop in extensions.loops):
+        beside = (loop for loop in extensions.loops if _stem(loop, name))
+        if any(folder.endswith(loop.rpartition("/")[0]) for loop in beside):
             staged[name] = link.target
     return staged
+
+
+def _backing(extensions: Extensions, image: str) -> str | None:
+    """The loop device's word for an image.
+
+    The kernel names a file as seen from the file system it lies on: for /usr/share/x.raw, where /usr is a
+    mount of its own, that is /share/x.raw.
+    """
+    return next((loop for loop in extensions.loops if image.endswith(loop)), None)
 
 
 def merged_image(extensions: Extensions, name: str) -> str | None:
     """The image that is merged now under this name, where a loop device tells."""
     link = extensions.links.get(name)
-    if link is not None and link.target in extensions.loops:
+    if link is not None and _backing(extensions, link.target):
         return link.target
     return next((loop for loop in extensions.loops if _stem(loop, name)), None)
 

@@ -228,6 +228,8 @@ class Attempt:
     next_check_s: int | None = None
     no_update: bool = False
     """The newest check ended with nothing offered."""
+    reaches_boot: bool = True
+    """The journal was looked through from the boot on; False: an earlier attempt may have gone unseen."""
 
 
 class CoordinatorState(StrEnum):
@@ -235,6 +237,7 @@ class CoordinatorState(StrEnum):
     RUNNING = "running"
     REBOOT_PLANNED = "reboot-planned"
     REBOOTING = "rebooting"
+    DISABLED = "disabled"
 
 
 @dataclass(frozen=True, slots=True)

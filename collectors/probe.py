@@ -37,10 +37,13 @@ UNITS = (
 _FRAME = 'B() { printf "%s B %s\\n" "$M" "$1"; N=$((N+1)); }; E() { printf "\\n%s E %s\\n" "$M" "$1"; }'
 _JOURNAL_LINES = (
     "Update Engine starting|Omaha Response manifest version|Update successfully applied|"
-    "Update failed|error code: |Rollback detected|Postinst command failed|Failed to copy kernel|"
-    "Failed to download|Aborting the update|need to backoff|No update|There are no updates|"
+    "Update failed|error code|http response code|Rollback detected|InstallPlan: |"
+    "Postinst command failed|Subprocess status: |Failed to copy kernel|Failed to download|curl: |"
+    "No space left|Aborting the update|need to backoff|No update|There are no updates|"
     "Current group set|Next update check"
 )
+_JOURNAL_LENGTH = 2000
+"""Journal lines looked through: about two days of checks that fail, five of such that find nothing."""
 
 # One line without newlines: a sudoers rule must be able to name it as a whole.
 ROOT_TEXT = "; ".join(
@@ -54,8 +57,12 @@ ROOT_TEXT = "; ".join(
         " backoff-expiry-time delta-update-failures"
         '; do [ -f $P/$k ] && { v=; IFS= read -r -d "" -n 80 v <$P/$k'
         '; printf "%s\\t%s\\n" $k "$v"; }; done; E 0',
-        "B journal; timeout -k 1 6 journalctl -q -b -u update-engine.service -o short-unix -n 600"
-        f" </dev/null 2>/dev/null | grep -aE '{_JOURNAL_LINES}' | tail -c 4096; E ${{PIPESTATUS[0]}}",
+        "B journal; mapfile -t J < <(timeout -k 1 6 journalctl -q -b -u update-engine.service -o short-unix"
+        f" -n {_JOURNAL_LENGTH} </dev/null 2>/dev/null); wait $!; r=$?; w=whole"
+        f"; [ ${{#J[@]}} -ge {_JOURNAL_LENGTH} ] && w=part; o=0"
+        '; for l in "${J[@]}"; do [[ $l == *"Omaha Response manifest version"* ]] && o=1; done'
+        '; printf "%s %s\\n" $w $o'
+        f"; printf '%s\\n' \"${{J[@]}}\" | grep -aE '{_JOURNAL_LINES}' | tail -c 4096; E $r",
         "B boot; while read -r d m t o; do [ $m = /boot ] && [ $t != autofs ]"
         " && { if [ -e /boot/flatcar/first_boot ] || [ -e /boot/coreos/first_boot ]"
         "; then echo armed; else echo clear; fi; break; }; done </proc/self/mounts; E 0",
@@ -69,6 +76,17 @@ ROOT_TEXT = "; ".join(
 
 ROOT_ARGV = ("/bin/bash", "--norc", "--noprofile", "-c", ROOT_TEXT, f"fleetctl-probe-root/{PROBE_VERSION}")
 """What sudo is asked to run. A sudoers rule allows exactly this."""
+
+
+def sudoers_rule(user: str) -> str:
+    """A line for sudoers that allows this user the probe's root part and nothing else.
+
+    sudo joins the arguments with blanks and compares by fnmatch, after its own escapes are gone, so a
+    backslash is escaped twice: man 5 sudoers, "Other special characters" and "Wildcards".
+    """
+    words = (re.sub(r"[*?\[\]!^:,=#]", r"\\\g<0>", word.replace("\\", "\\" * 4)) for word in ROOT_ARGV[1:])
+    return f"{user} ALL=(root) NOPASSWD: {ROOT_ARGV[0]} {' '.join(words)}\n"
+
 
 _TEXT = f"""
 export LC_ALL=C TZ=UTC SYSTEMD_COLORS=0 SYSTEMD_PAGER=cat SYSTEMD_BUS_TIMEOUT=4s

@@ -12,9 +12,8 @@ import asyncio
 import logging
 import resource
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NoReturn, Self
@@ -39,8 +38,9 @@ WINDOW_BYTES = 128 * 1024
 """What a host may send ahead of our reading; bounds the memory that one host can fill."""
 STDERR_BYTES = 1 << 20
 RESERVED_FILES = 64
+ENOUGH_FILES = 65536
+"""Programs that we start inherit the limit, and some close every number below it."""
 MACOS_OPEN_MAX = 10240
-UNLIMITED_FILES = 1 << 20
 RESOLVER_THREADS = 32
 
 
@@ -56,8 +56,8 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self.opening: asyncio.Timeout | None = None
         self._stdin = stdin
         self._limit_bytes = limit_bytes
-        self._parts: list[bytes] = []
-        self._size_bytes = self._stderr_bytes = 0
+        self._output = bytearray()
+        self._stderr_bytes = 0
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
@@ -77,11 +77,12 @@ class _Session(asyncssh.SSHClientSession[bytes]):
             return
         if datatype is not None:
             self._stderr_bytes += len(data)
+            self.is_flooded = self._stderr_bytes > STDERR_BYTES
         else:
-            self._parts.append(data[: self._limit_bytes - self._size_bytes])
-            self._size_bytes += len(data)
-        if self._size_bytes > self._limit_bytes or self._stderr_bytes > STDERR_BYTES:
-            self.is_flooded = True
+            room_bytes = self._limit_bytes - len(self._output)
+            self._output += data[:room_bytes]
+            self.is_flooded = len(data) > room_bytes
+        if self.is_flooded:
             self.ended.set()
             if self._channel is not None:
                 self._channel.abort()
@@ -92,7 +93,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     @property
     def output(self) -> bytes:
-        return b"".join(self._parts)
+        return bytes(self._output)
 
     @property
     def exit_status(self) -> int | None:
@@ -108,19 +109,17 @@ class _Room:
         self._places = places
         self._busy = 0
 
-    @asynccontextmanager
-    async def place(self, target: Target) -> AsyncIterator[None]:
-        """A place for one run: that of the target's own idle connection, if it has one."""
+    async def enter(self, target: Target) -> None:
+        """Take a place for one run: that of the target's own idle connection, if it has one."""
         self._busy += 1
-        try:
-            while self._busy + len(self.idle) - (target in self.idle) > self._places:
-                oldest = next((host for host in self.idle if host != target), None)
-                if oldest is None:
-                    break
-                await self.idle.pop(oldest).close()
-            yield
-        finally:
-            self._busy -= 1
+        while self._busy + len(self.idle) - (target in self.idle) > self._places:
+            oldest = next((host for host in self.idle if host != target), None)
+            if oldest is None:
+                break
+            await self.idle.pop(oldest).close()
+
+    def leave(self) -> None:
+        self._busy -= 1
 
     async def close(self) -> None:
         while self.idle:
@@ -176,7 +175,7 @@ class SshTransport:
             if jump.link is not None:
                 await jump.link.close()
                 jump.link = None
-        self._resolver.shutdown(wait=False, cancel_futures=True)
+        self._resolver.shutdown(wait=False)
 
     async def run(
         self, target: Target, command: str, stdin: bytes, *, timeout_s: float, limit_bytes: int
@@ -185,13 +184,16 @@ class SshTransport:
         session = _Session(stdin, limit_bytes)
         room = self._room(target.jump)
         in_order = self._in_order.setdefault(target, asyncio.Lock())
-        async with in_order, room.turns, self._turns, room.place(target):
+        async with in_order, room.turns, self._turns:
             try:
+                await room.enter(target)
                 async with asyncio.timeout(timeout_s):
                     return await self._exchange(target, room, command, session)
             except TimeoutError:
                 what = "no end of the command" if session.is_sent else "not reached"
                 _give_up(target, session, f"{what} within {timeout_s:g} s", Reach.TIMEOUT)
+            finally:
+                room.leave()
 
     async def _exchange(self, target: Target, room: _Room, command: str, session: _Session) -> Completed:
         on_file = await self._on_file(target)
@@ -200,21 +202,33 @@ class SshTransport:
             await link.close()
             link = None
         if link is not None:
+            link.conn.set_keepalive(KEEPALIVE_S)
+            opening_s = target.connect_timeout_s
             with suppress(ConnectFailed):
-                return await self._ask(target, room, link, command, session)
+                return await self._ask(target, room, link, command, session, opening_s=opening_s)
             if session.is_sent:
                 raise failed(target, f"{place(target)} refuses to run commands", Reach.UNREACHABLE)
-        return await self._ask(target, room, await self._open(target, on_file), command, session)
+        link = await self._open(target, on_file)
+        return await self._ask(target, room, link, command, session, opening_s=None)
 
     async def _ask(
-        self, target: Target, room: _Room, link: Link, command: str, session: _Session
+        self,
+        target: Target,
+        room: _Room,
+        link: Link,
+        command: str,
+        session: _Session,
+        *,
+        opening_s: float | None,
     ) -> Completed:
-        """One command on an open connection, which is kept only if all went well."""
+        """One command on an open connection, which is kept only if all went well.
+
+        `opening_s` bounds the wait for a session: a connection that was kept may be dead without a sign.
+        """
         is_well = False
         started = time.monotonic()
         try:
-            link.conn.set_keepalive(KEEPALIVE_S)
-            async with asyncio.timeout(target.connect_timeout_s) as session.opening:
+            async with asyncio.timeout(opening_s) as session.opening:
                 await link.conn.create_session(
                     lambda: session, command, encoding=None, request_pty=False, window=WINDOW_BYTES
                 )
@@ -307,13 +321,14 @@ def _give_up(target: Target, session: _Session, reason: str, reach: Reach) -> No
 
 
 def _raise_file_limit() -> int:
-    """Raise the limit of open files as far as the system lets us; returns how many it then is."""
+    """Raise the limit of open files as far as is useful and allowed; returns how many may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return UNLIMITED_FILES
-    for wanted in (hard, MACOS_OPEN_MAX):
-        if wanted == resource.RLIM_INFINITY or wanted > soft:
+        return ENOUGH_FILES
+    most = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+    for wanted in (most, MACOS_OPEN_MAX):
+        if soft < wanted <= most:
             with suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-                return UNLIMITED_FILES if wanted == resource.RLIM_INFINITY else wanted
+                return wanted
     return soft

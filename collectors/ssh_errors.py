@@ -27,7 +27,6 @@ LIBRARY_FAULTS = (
     TypeError,
     AttributeError,
     AssertionError,
-    RuntimeError,
 )
 """What asyncssh lets out when a host, an agent or the network misbehaves: its own errors, and those of its
 parsers on bytes that it did not foresee. A fault of one host must not end the sweep."""
@@ -141,7 +140,7 @@ def host_key_refused(
     def refused(message: str, reach: Reach, key: HostKey | None) -> HostKeyRefused:
         return HostKeyRefused(target.name, cleaned(message), reach, key, on_file)
 
-    shown, remedy = offered or authority, f"fleetctl trust {target.name}"
+    shown = offered or authority
     if "revoked" in str(error):
         return refused(
             f"the host offers a revoked key{f': {shown}' if shown else ''}", Reach.HOST_KEY_CHANGED, shown
@@ -153,7 +152,7 @@ def host_key_refused(
     if known and on_file.exact:
         old = known[0].fingerprint if known[0].kind == shown.kind else str(known[0])
         what = "host key changed" if offered else "host certificate is by another authority"
-        words = f"{what}: was {old}, is {shown}; if that is right: {remedy}"
+        words = f"{what}: was {old}, is {shown}"
         return refused(words, Reach.HOST_KEY_CHANGED, shown)
-    words = f"host key not known: {shown}; to review and record it: {remedy}"
+    words = f"host key not known: {shown}"
     return refused(words, Reach.HOST_KEY_UNKNOWN, shown)

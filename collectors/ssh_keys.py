@@ -73,7 +73,8 @@ class Keyring:
         self, target: Target, files: Sequence[str], known: tuple[Offer, tuple[object, ...], float] | None
     ) -> tuple[Offer, tuple[object, ...], float]:
         now = time.monotonic()
-        signs = tuple(file_sign(path) for path in files[:-1] if path)
+        beside = (f"{path}-cert.pub" for path in target.identities)
+        signs = tuple(file_sign(path) for path in (*files[:-1], *beside) if path)
         if known is not None and known[1] == signs:
             return known[0], signs, now
         return await asyncio.to_thread(_read_offer, target), signs, now

@@ -43,11 +43,9 @@ _FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 _HOST_KEY_ALGS = {
     "ssh-ed25519": ("ssh-ed25519",),
-    "sk-ssh-ed25519@openssh.com": ("sk-ssh-ed25519@openssh.com",),
     "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
     "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
     "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
-    "sk-ecdsa-sha2-nistp256@openssh.com": ("sk-ecdsa-sha2-nistp256@openssh.com",),
     "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
 """Key type to its signature algorithms, in the order in which a host is asked. SHA-1 is left out."""
@@ -265,20 +263,16 @@ def _host_key_algs(kinds: tuple[str, ...], has_authority: bool) -> list[str]:
     """The types on file first, so that a host with several keys shows the one that we know."""
     order = sorted(_HOST_KEY_ALGS, key=lambda kind: kind not in kinds)
     plain = [algorithm for kind in order for algorithm in _HOST_KEY_ALGS[kind]]
-    certified = [_certified(algorithm) for algorithm in plain] if has_authority else []
+    certified = [f"{algorithm}-cert-v01@openssh.com" for algorithm in plain] if has_authority else []
     return [*certified, *plain]
 
 
-def _certified(algorithm: str) -> str:
-    return f"{algorithm.removesuffix('@openssh.com')}-cert-v01@openssh.com"
-
-
 async def _dial(target: Target, resolver: Executor) -> socket.socket:
-    """A connected socket to the first address that answers; each gets an equal share of the time."""
+    """A connected socket to the first address that answers; several get an equal share of the time."""
     loop = asyncio.get_running_loop()
     try:
         addresses = await _resolve(target, resolver)
-        share_s = target.connect_timeout_s / len(addresses)
+        share_s = target.connect_timeout_s / len(addresses) if len(addresses) > 1 else None
         failure: OSError = OSError("no address")
         for family, kind, protocol, _, address in addresses:
             sock = socket.socket(family, kind, protocol)
@@ -319,9 +313,9 @@ async def _start_proxy(target: Target) -> tuple[socket.socket, asyncio.subproces
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         ours.close()
-        words = f"proxy command {target.proxy_command[0]} does not start: {error.strerror}"
+        words = f"proxy command {target.proxy_command[0]} does not start: {error}"
         raise failed(target, words, Reach.UNREACHABLE) from error
     except BaseException:
         ours.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -195,7 +196,15 @@ class _Reader:
         )
 
     def _attempt(self, text: str) -> Attempt:
-        return parse_attempt(text, redact=lambda line: redact(line, self.salt))
+        """The first line tells whether the whole boot was looked through, and whether an update was offered
+        in it: the lines below are only the newest."""
+        head, newline, lines = text.partition("\n")
+        window, _, offers = head.partition(" ")
+        if not newline or window not in ("whole", "part") or offers not in ("0", "1"):
+            raise ParseError(f"the journal begins with {head[:40]!r}")
+        attempt = parse_attempt(lines, redact=lambda line: redact(line, self.salt))
+        unseen = offers == "1" and attempt.offered_version is None
+        return replace(attempt, reaches_boot=window == "whole", overwrote=attempt.overwrote or unseen)
 
     def identity(self, ids: dict[str, str], manager: Manager, oem: str | None) -> Identity:
         containerd = self.version_of("containerd")

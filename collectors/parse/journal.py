@@ -99,11 +99,12 @@ class _Fold:
         self.detail: str | None = None
         self.next_check_s: int | None = None
         self.overwrote = self.staged = self.failed = self.fell_back = self.no_update = False
+        self.is_offer_open = False
         self._forget_check(None)
 
     def _forget_check(self, began_at: datetime | None) -> None:
         """Start to read another check. An offer left open was being written when the daemon ended."""
-        self.overwrote = self.overwrote or getattr(self, "is_offer_open", False)
+        self.overwrote = self.overwrote or self.is_offer_open
         self.began_at = began_at
         self.is_offer_open = self.has_failed = self.has_code = False
         self.program_failed = self.in_output = False
@@ -174,7 +175,7 @@ class _Fold:
             self._ended(failed=True)
             self.failed_at, self.detail = entry.at, self.told or explain(3)
             self.is_offer_open = False
-        elif not self.has_failed:
+        else:
             self._ended(failed=False)
             self.no_update = True
 

@@ -1,4 +1,4 @@
-"""What every parser needs of a tool's output: its lines, safe numbers and times, and words fit to quote.
+"""What every parser needs of a tool's output: lines, log and journal lines, safe numbers, words to quote.
 
 Total functions: none of them raises on any text. Text from hosts is hostile, so digits are ASCII only,
 numbers are bounded, and what goes into a message is one printable line of limited length.

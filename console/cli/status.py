@@ -41,7 +41,8 @@ def command(
         view = read_view(console, now())
         picked = pick(view, selection, hosts, groups)
         view = replace(view, rows=picked.rows, selection=picked.text)
-        text = status_text(view, colour=console.colour, ascii=console.ascii, width=console.width, full=full)
+        every = full or bool(picked.text)
+        text = status_text(view, colour=console.colour, ascii=console.ascii, width=console.width, full=every)
         click.echo(text, color=True)
     if check and not is_as_wanted(view):
         codes.append(ExitCode.NOT_AS_WANTED)

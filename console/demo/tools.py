@@ -113,10 +113,13 @@ def prefs(host: SimulatedHost) -> Section:
 
 
 def journal(host: SimulatedHost, wanted: str, limit_bytes: int = 4096) -> Section:
-    """`journalctl -b -u update-engine.service -o short-unix`, its lines with one of the words in `wanted`
-    (divided by |), of these the last bytes, as `tail -c` cuts them."""
+    """What the probe makes of update_engine's journal of this boot: whether that was all of it, whether it
+    holds an offer; then the lines with one of the words in `wanted` (divided by |), of these the last bytes.
+    """
     has_year = host.release.key[0] >= 4230
-    return Section(_kept(host.name, has_year, host.journal[-600:], wanted)[-limit_bytes:], 0)
+    has_offer = any("Omaha Response manifest version" in line.text for line in host.journal)
+    kept = _kept(host.name, has_year, host.journal, wanted)[-limit_bytes:]
+    return Section(f"whole {int(has_offer)}\n".encode() + kept, 0)
 
 
 @lru_cache(maxsize=4096)
@@ -216,7 +219,8 @@ def links(host: SimulatedHost) -> Section:
     found = sorted(host.extensions, key=lambda item: item.link)
     entries = [f"1 {item.link}" for item in found]
     targets = [item.target for item in found]
-    loops = [image for item in found if (image := item.merged_image)]
+    # The kernel names a file as seen from its own file system, and systemd-sysext mounts /usr privately.
+    loops = [image.removeprefix("/usr") for item in found if (image := item.merged_image)]
     return text("".join(f"{part}\0" for part in (*entries, "=", *targets, "=", *loops)))
 
 

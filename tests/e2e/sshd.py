@@ -136,6 +136,7 @@ def _settings(address: str, port: int, keys: Sequence[Path], authorized: Path) -
         "MaxStartups 300:30:400",
         "PrintMotd no",
         "UseDNS no",
+        "SetEnv SHLVL=2",  # so that bash reads no start-up file of the user who runs the tests
     ]
 
 

@@ -194,7 +194,7 @@ def test_an_unknown_host_is_told_nothing(
     server: Sshd, target: Target, user_key: Path, tmp_path: Path
 ) -> None:
     before = server.log()
-    error = refused(aim(server, user_key, tmp_path, ""), Reach.HOST_KEY_UNKNOWN, "fleetctl trust db-1")
+    error = refused(aim(server, user_key, tmp_path, ""), Reach.HOST_KEY_UNKNOWN, "host key not known: SHA256:")
     assert isinstance(error, HostKeyRefused)
     assert error.offered is not None
     assert error.offered.line == public(server.host_keys[0])
@@ -205,15 +205,16 @@ def test_an_unknown_host_is_told_nothing(
     assert all(sign not in said_since for sign in ("publickey", "Failed", "Starting session"))
 
 
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_a_changed_host_is_told_nothing_and_both_keys_are_shown(
-    server: Sshd, user_key: Path, tmp_path: Path
+    server: Sshd, user_key: Path, tmp_path: Path, kind: str
 ) -> None:
-    before = server.log()
-    old = f"[127.0.0.1]:{server.port} {public(user_key)}\n"
+    before, old_key = server.log(), sshd.make_key(tmp_path / "old", kind)
+    old = f"[127.0.0.1]:{server.port} {public(old_key)}\n"
     error = refused(aim(server, user_key, tmp_path, old), Reach.HOST_KEY_CHANGED)
     assert isinstance(error, HostKeyRefused)
     assert error.message.count("SHA256:") == 2
-    assert [key.line for key in error.on_file.keys] == [public(user_key)]
+    assert [key.line for key in error.on_file.keys] == [public(old_key)]
     said_since = server.log().removeprefix(before)
     assert all(sign not in said_since for sign in ("publickey", "Failed", "Starting session"))
 

@@ -16,7 +16,7 @@ import pytest
 from collectors import ssh
 from collectors.errors import ConnectFailed, HostError, OutcomeUnknown, Reach
 from collectors.ssh import SshTransport
-from collectors.transport import Completed, Target
+from collectors.transport import Completed, Target, Transport
 from tests.e2e import sshd
 from tests.e2e.sshd import Relay, Sshd
 
@@ -36,7 +36,7 @@ def aim(server: Sshd, key: Path, directory: Path) -> Target:
 
 
 def using(
-    work: Callable[[SshTransport], Awaitable[None]], *, keep: bool = False, connections: int = 256
+    work: Callable[[Transport], Awaitable[None]], *, keep: bool = False, connections: int = 256
 ) -> None:
     async def run() -> None:
         async with SshTransport(keep=keep, connections=connections) as transport:
@@ -55,7 +55,7 @@ def ask(
     return asyncio.run(run())
 
 
-async def echo(transport: SshTransport, target: Target, word: str = "seen") -> None:
+async def echo(transport: Transport, target: Target, word: str = "seen") -> None:
     done = await transport.run(target, f"echo {word}", b"", timeout_s=10, limit_bytes=100)
     assert (done.stdout, done.exit_status) == (f"{word}\n".encode(), 0)
 
@@ -119,7 +119,7 @@ def test_a_host_that_never_stops_talking_is_cut_off(target: Target, command: str
 
 
 def test_a_talker_does_not_hold_up_the_others(target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async def talk() -> None:
             with pytest.raises(OutcomeUnknown):
                 await transport.run(target, "exec yes", b"", timeout_s=10, limit_bytes=20_000_000)
@@ -145,7 +145,7 @@ def test_a_command_that_takes_too_long_has_an_unknown_end(target: Target) -> Non
 
 
 def test_a_connection_cut_in_mid_output_has_an_unknown_end(target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with Relay(target.port) as relay:
             relay.cut_after_bytes = 60_000
             aimed, command = replace(target, port=relay.port), "head -c 200000 /dev/zero; exec sleep 9"
@@ -163,7 +163,7 @@ def test_a_connection_cut_before_login_is_no_unknown_end(
 ) -> None:
     before = server.commands()
 
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with Relay(target.port) as relay:
             relay.cut_after_bytes = bytes_until_cut
             with pytest.raises(ConnectFailed) as caught:
@@ -175,7 +175,7 @@ def test_a_connection_cut_before_login_is_no_unknown_end(
 
 
 def test_a_cancelled_run_stays_cancelled_and_leaves_nothing_open(target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with Relay(target.port) as relay:
             aimed = replace(target, port=relay.port)
             with pytest.raises(TimeoutError):
@@ -193,7 +193,7 @@ def test_a_cancelled_run_stays_cancelled_and_leaves_nothing_open(target: Target)
 
 
 def test_connections_are_kept_or_not_as_asked(server: Sshd, target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         for word in ("one", "two", "three"):
             await echo(transport, target, word)
 
@@ -205,7 +205,7 @@ def test_connections_are_kept_or_not_as_asked(server: Sshd, target: Target) -> N
 
 
 def test_a_kept_connection_that_the_host_dropped_is_replaced(server: Sshd, target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         done = await transport.run(target, "echo $PPID", b"", timeout_s=10, limit_bytes=100)
         os.kill(int(done.stdout), signal.SIGKILL)
         await echo(transport, target)
@@ -216,7 +216,7 @@ def test_a_kept_connection_that_the_host_dropped_is_replaced(server: Sshd, targe
 
 
 def test_a_kept_connection_that_fell_silent_is_replaced_before_anything_is_sent(target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with Relay(target.port) as relay:
             aimed = replace(target, port=relay.port, connect_timeout_s=1)
             await echo(transport, aimed)
@@ -232,7 +232,7 @@ def test_a_host_that_allows_one_session_serves_runs_one_after_another(tmp_path: 
     with sshd.running(tmp_path, user_key.with_name("authorized"), options=["MaxSessions 1"]) as server:
         target = aim(server, user_key, tmp_path)
 
-        async def work(transport: SshTransport) -> None:
+        async def work(transport: Transport) -> None:
             async with asyncio.TaskGroup() as group:
                 for number in range(8):
                     group.create_task(echo(transport, target, str(number)))
@@ -250,7 +250,7 @@ def test_a_host_that_allows_no_session_was_sent_nothing(tmp_path: Path, user_key
 
 
 def test_no_more_runs_are_at_work_than_asked(target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with Relay(target.port) as relay:
             async with asyncio.TaskGroup() as group:
                 for number in range(6):
@@ -267,7 +267,7 @@ def test_the_longest_idle_connection_gives_way_where_files_are_few(
 ) -> None:
     monkeypatch.setattr(ssh, "_raise_file_limit", lambda: ssh.RESERVED_FILES + 4)
 
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with Relay(target.port) as relay:
             hosts = [replace(target, port=relay.port, connect_timeout_s=9 - number) for number in range(4)]
             for host in (*hosts, *hosts[2:]):
@@ -281,7 +281,7 @@ def test_the_longest_idle_connection_gives_way_where_files_are_few(
 
 
 def test_waiting_for_a_turn_is_not_part_of_the_time_allowed(target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(4):
                 aimed = replace(target, connect_timeout_s=9 - number)
@@ -291,7 +291,7 @@ def test_waiting_for_a_turn_is_not_part_of_the_time_allowed(target: Target) -> N
 
 
 def test_a_failing_host_does_not_stop_the_others(server: Sshd, target: Target) -> None:
-    async def work(transport: SshTransport) -> None:
+    async def work(transport: Transport) -> None:
         gone = replace(target, port=sshd.free_port())
         answers = await asyncio.gather(
             *(
@@ -311,6 +311,6 @@ def test_the_limit_of_open_files_is_raised() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
         SshTransport(keep=True)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, ssh.MACOS_OPEN_MAX)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, ssh.ENOUGH_FILES, ssh.MACOS_OPEN_MAX)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -264,6 +264,7 @@ def test_what_is_left_of_a_first_line_is_never_misread(start: int) -> None:
         ),
         ((CHECK, OFFER, FAILED, code(10), START, CHECK, OFFER, APPLIED), {"failed": False, "staged": True}),
         ((CHECK, OFFER, START, CHECK, *NOTHING), {"overwrote": True, "no_update": True}),
+        ((CHECK, FAILED, code(37), *NOTHING), {"failed": False, "no_update": True, "error_code": None}),
         ((CHECK, FAILED, code(37)), {"failed": True, "overwrote": False, "offered_version": None}),
         ((CHECK, OFFER, FAILED, code(34)), {"failed": True, "overwrote": False}),
         (
