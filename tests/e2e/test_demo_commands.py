@@ -186,7 +186,7 @@ def test_the_database_is_private_and_readable_by_plain_sql(demo: Demo) -> None:
     finally:
         conn.close()
     assert states[demo.host("reverted_fresh")] == "reverted"
-    assert ("4593.2.5" in {version for version, _ in versions})
+    assert "4593.2.5" in {version for version, _ in versions}
     assert all(hosts > 0 for _, hosts in versions)
 
 

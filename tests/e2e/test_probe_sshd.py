@@ -66,7 +66,7 @@ CUT = """#!/bin/bash
 eval "${SSH_ORIGINAL_COMMAND#exec }" | head -c 700; kill -9 $PPID
 """
 FLOOD = """#!/bin/bash
-eval "${SSH_ORIGINAL_COMMAND#exec }" | head -c 700; exec yes "$(head -c 1000000 /dev/zero | tr '\\0' x | head -c 100000)"
+eval "${SSH_ORIGINAL_COMMAND#exec }" | head -c 700; exec yes "$(head -c 100000 /dev/zero | tr '\\0' x)"
 """
 OTHER = "#!/bin/sh\necho this host runs something else\n"
 

@@ -194,7 +194,9 @@ def test_an_unknown_host_is_told_nothing(
     server: Sshd, target: Target, user_key: Path, tmp_path: Path
 ) -> None:
     before = server.log()
-    error = refused(aim(server, user_key, tmp_path, ""), Reach.HOST_KEY_UNKNOWN, "host key not known: SHA256:")
+    error = refused(
+        aim(server, user_key, tmp_path, ""), Reach.HOST_KEY_UNKNOWN, "host key not known: SHA256:"
+    )
     assert isinstance(error, HostKeyRefused)
     assert error.offered is not None
     assert error.offered.line == public(server.host_keys[0])

@@ -1,4 +1,7 @@
-"""fleetctl on booted hosts: real systemd, sshd, sudo, D-Bus, systemd-sysext, a GPT on three kinds of disk."""
+"""fleetctl on booted hosts: real systemd, sshd, sudo, D-Bus, systemd-sysext, a GPT on three kinds of disk.
+
+Runs after test_lab, which wants the hosts as they were first installed: here each test reinstalls its own.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,8 @@ def codes(host: dict[str, Any]) -> set[str]:
 
 
 def test_fresh_hosts_are_read_to_the_ground_on_every_kind_of_disk(lab: Lab, tmp_path: Path) -> None:
+    for name in lab.hosts:
+        lab.reinstall(name)
     fleet = Fleet.of(lab, tmp_path)
     assert "3 of 3 hosts answered" in fleet.run("collect")
     hosts = {host["name"]: host for host in json.loads(fleet.run("status", "--json"))["hosts"]}
