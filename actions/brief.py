@@ -51,7 +51,6 @@ class Brief:
     oem: str | None = None
     arch: str | None = None
     will_reboot: bool | None = None
-    machine_id: str | None = None
 
 
 def brief(facts: HostFacts | None, memory: Memory | None, meaning: Situation) -> Brief:
@@ -83,7 +82,6 @@ def brief(facts: HostFacts | None, memory: Memory | None, meaning: Situation) ->
         oem=facts.identity.oem,
         arch=facts.os.arch or facts.identity.arch,
         will_reboot=reboots_by_itself(facts),
-        machine_id=facts.identity.machine_id,
     )
 
 

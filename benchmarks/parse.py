@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from actions.brief import brief
 from actions.situation import Wish, situation
 from benchmarks.costs import median
-from benchmarks.looks import MARK, SALT, STARTED_AT, quiet_hosts
+from benchmarks.looks import SALT, STARTED_AT, quiet_hosts
 from benchmarks.report import count, ended, parser, print_heading, print_profile, print_table
 from collectors.classify import findings
 from collectors.facts import HostFacts
@@ -35,6 +35,8 @@ WISH = Wish()
 class Material:
     """Answers of hosts, and all that the steps need, made beforehand."""
 
+    marks: list[str]
+    """One for each answer, as in a sweep."""
     texts: list[bytes]
     facts: list[HostFacts]
     memories: list[Memory]
@@ -42,10 +44,13 @@ class Material:
 
 
 def material(hosts: int) -> Material:
-    texts = [answers.answer(host, MARK, STARTED_AT) for host in quiet_hosts(hosts)]
-    facts = [parse_answer(text, MARK, salt=SALT) for text in texts]
+    marks = [f"{number:032x}" for number in range(1 << 100, (1 << 100) + hosts)]
+    texts = [
+        answers.answer(host, mark, STARTED_AT) for host, mark in zip(quiet_hosts(hosts), marks, strict=True)
+    ]
+    facts = [parse_answer(text, mark, salt=SALT) for text, mark in zip(texts, marks, strict=True)]
     memories = [remember(None, item, STARTED_AT) for item in facts]
-    return Material(texts, facts, memories, load_feed(None))
+    return Material(marks, texts, facts, memories, load_feed(None))
 
 
 def forget() -> None:
@@ -56,8 +61,8 @@ def forget() -> None:
             clear()
 
 
-def parse(text: bytes) -> HostFacts:
-    return parse_answer(text, MARK, salt=SALT)
+def parse(known: Material, number: int) -> HostFacts:
+    return parse_answer(known.texts[number], known.marks[number], salt=SALT)
 
 
 def meant(facts: HostFacts, memory: Memory, feed: Feed) -> None:
@@ -89,11 +94,11 @@ def steps(known: Material) -> dict[str, Callable[[], float]]:
         for facts, memory in zip(known.facts, known.memories, strict=True)
     ]
     return {
-        "read_frame": lambda: us_each(lambda at: read_frame(known.texts[at], MARK), every),
+        "read_frame": lambda: us_each(lambda at: read_frame(known.texts[at], known.marks[at]), every),
         "parse_answer, cold (with read_frame)": lambda: us_each(
-            lambda at: parse(known.texts[at]), some, before=forget
+            lambda at: parse(known, at), some, before=forget
         ),
-        "parse_answer, warm (with read_frame)": lambda: us_each(lambda at: parse(known.texts[at]), every),
+        "parse_answer, warm (with read_frame)": lambda: us_each(lambda at: parse(known, at), every),
         "remember": lambda: us_each(
             lambda at: remember(known.memories[at], known.facts[at], STARTED_AT), every
         ),
@@ -109,8 +114,8 @@ def profiled(known: Material) -> cProfile.Profile:
     """Parse and judge every host once more, caches warm, under a profiler that counts CPU time."""
     profile = cProfile.Profile(time.process_time)
     profile.enable()
-    for text, memory in zip(known.texts, known.memories, strict=True):
-        facts = parse(text)
+    for number, memory in enumerate(known.memories):
+        facts = parse(known, number)
         where = situation(Answer("", STARTED_AT, facts, 0.0), memory, WISH, known.feed, STARTED_AT)
         brief(facts, memory, where)
     profile.disable()

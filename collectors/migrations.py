@@ -21,7 +21,8 @@ def apply(conn: sqlite3.Connection) -> list[str]:
 @observations()
 def m001_hosts(db: Database) -> None:
     """Hosts as last seen, what changed when, and what is remembered."""
-    for statement in (_SETTINGS, _HOSTS, _FIRST_SIGHTS, _CHANGES, _CHANGES_BY_TIME, _SWEEPS, _NOW, _VERSIONS):
+    tables = (_SETTINGS, _HOSTS, _BY_MACHINE, _FIRST_SIGHTS, _CHANGES, _CHANGES_BY_TIME, _SWEEPS)
+    for statement in (*tables, _LEASES, _HOLDS, _NOW, _VERSIONS):
         db.conn.execute(statement)
     db.conn.execute("INSERT INTO settings VALUES ('salt', lower(hex(randomblob(16))))")
     db.conn.execute("PRAGMA user_version=1")
@@ -38,6 +39,7 @@ _HOSTS = """CREATE TABLE hosts (
     reach_since TEXT NOT NULL,   -- since when it is so
     last_ok_at TEXT,
     latency_s REAL,
+    machine_id TEXT,
     facts TEXT,                  -- lasting facts, JSON
     facts_digest BLOB,           -- null: facts of an answer that broke off
     passing TEXT,                -- facts of the moment, JSON
@@ -45,10 +47,25 @@ _HOSTS = """CREATE TABLE hosts (
     brief TEXT NOT NULL          -- what it means, as the table's row, JSON
 ) STRICT"""
 
+_BY_MACHINE = "CREATE INDEX hosts_machine_id ON hosts (machine_id)"
+
+_LEASES = """CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    token INTEGER NOT NULL,      -- grows with each owner; writers name it in their transaction
+    expires_at TEXT NOT NULL
+) STRICT"""
+
+_HOLDS = """CREATE TABLE holds (
+    host TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT"""
+
 _FIRST_SIGHTS = """CREATE TABLE first_sights (
     host TEXT NOT NULL,
     at TEXT NOT NULL,
-    machine_id TEXT,
     facts TEXT NOT NULL,
     PRIMARY KEY (host, at)
 ) STRICT, WITHOUT ROWID"""

@@ -17,6 +17,7 @@ class HostRecord:
     reach_since: str
     last_ok_at: str | None
     latency_s: float | None
+    machine_id: str | None
     facts: str | None
     facts_digest: bytes | None
     passing: str | None
@@ -33,3 +34,31 @@ class Change:
     path: str
     old: str | None
     new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSight:
+    """All facts of a machine when it was first seen under a name, or as far back as history is kept."""
+
+    host: str
+    at: str
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to do something alone; `token` grows with each new owner and fences off the old ones."""
+
+    name: str
+    owner: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A host that must not be rebooted, by a command; the fleet file's own hold is not stored."""
+
+    host: str
+    reason: str
+    actor: str
+    at: str

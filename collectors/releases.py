@@ -8,7 +8,7 @@ in that file.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from collectors.errors import ParseError
@@ -61,6 +61,17 @@ class Feed:
             major = LTS_MAJORS[int(year)]
             return tuple(item for item in self.channels.get("lts", ()) if item.key[0] == major)
         return None
+
+
+def feed_as_of(feed: Feed, when: datetime) -> Feed:
+    """The feed without what was released later."""
+    if when >= feed.taken_at:
+        return feed
+    channels = {
+        name: tuple(item for item in releases if item.released_at <= when)
+        for name, releases in feed.channels.items()
+    }
+    return replace(feed, taken_at=when, channels={name: kept for name, kept in channels.items() if kept})
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,10 +181,10 @@ class SshTransport:
         self, target: Target, command: str, stdin: bytes, *, timeout_s: float, limit_bytes: int
     ) -> Completed:
         """Run `command` on the target; see `Transport.run` for the three outcomes."""
-        session = _Session(stdin, limit_bytes)
         room = self._room(target.jump)
         in_order = self._in_order.setdefault(target, asyncio.Lock())
         async with in_order, room.turns, self._turns:
+            session = _Session(stdin, limit_bytes)
             try:
                 await room.enter(target)
                 async with asyncio.timeout(timeout_s):

@@ -57,13 +57,23 @@ async def sweep(
     *,
     salt: bytes,
     at_once: int,
+    spread_s: float = 0.0,
 ) -> None:
-    """Look at every host, at most `at_once` at a time, and hand over each observation as it comes."""
-    command = probe_command(units)
-    queue = iter(list(asks))
+    """Look at every host, at most `at_once` at a time, and hand over each observation as it comes.
+
+    `spread_s`: the looks begin in random order at even distances over so many seconds.
+    """
+    command, waiting = probe_command(units), list(asks)
+    step_s = spread_s / len(waiting) if waiting else 0.0
+    if step_s:
+        secrets.SystemRandom().shuffle(waiting)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    queue = enumerate(waiting)
 
     async def worker() -> None:
-        for ask in queue:
+        for place, ask in queue:
+            await asyncio.sleep(max(0.0, begun + place * step_s - loop.time()))
             await on_observation(await look(transport, ask, command, salt=salt))
 
     async with asyncio.TaskGroup() as group:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from collectors.records import Change, HostRecord
+from collectors.records import Change, FirstSight, Hold, HostRecord, Lease
+
+
+class LeaseLost(Exception):
+    """Somebody else has taken over what this process did alone; it must stop."""
+
 
 _COLUMNS = tuple(HostRecord.__dataclass_fields__)
+_NAMES = ", ".join(_COLUMNS)
 _PUT_HOST = (
-    f"INSERT INTO hosts ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"INSERT INTO hosts ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
     "ON CONFLICT (name) DO UPDATE SET "
     + ", ".join(f"{name}=excluded.{name}" for name in _COLUMNS if name != "name")
 )
+
+# -- hosts as last seen -----------------------------------------------------------------------
 
 
 def put_hosts(conn: sqlite3.Connection, records: Iterable[HostRecord]) -> None:
@@ -20,13 +28,23 @@ def put_hosts(conn: sqlite3.Connection, records: Iterable[HostRecord]) -> None:
 
 
 def all_hosts(conn: sqlite3.Connection) -> dict[str, HostRecord]:
-    rows = conn.execute(f"SELECT {', '.join(_COLUMNS)} FROM hosts")
+    rows = conn.execute(f"SELECT {_NAMES} FROM hosts")
     return {row[0]: HostRecord(*row) for row in rows}
 
 
 def one_host(conn: sqlite3.Connection, name: str) -> HostRecord | None:
-    row = conn.execute(f"SELECT {', '.join(_COLUMNS)} FROM hosts WHERE name = ?", (name,)).fetchone()
+    row = conn.execute(f"SELECT {_NAMES} FROM hosts WHERE name = ?", (name,)).fetchone()
     return HostRecord(*row) if row else None
+
+
+def twins(conn: sqlite3.Connection, name: str, machine_id: str | None) -> tuple[str, ...]:
+    """Other hosts that gave this machine id, by name."""
+    if machine_id is None:
+        return ()
+    rows = conn.execute(
+        "SELECT name FROM hosts WHERE machine_id = ? AND name <> ? ORDER BY name", (machine_id, name)
+    )
+    return tuple(row[0] for row in rows)
 
 
 def briefs(conn: sqlite3.Connection) -> list[tuple[str, str, str | None, str, str]]:
@@ -34,8 +52,20 @@ def briefs(conn: sqlite3.Connection) -> list[tuple[str, str, str | None, str, st
     return conn.execute("SELECT name, asked_at, taken_at, reach, brief FROM hosts").fetchall()
 
 
-def put_first_sight(conn: sqlite3.Connection, host: str, at: str, machine_id: str | None, facts: str) -> None:
-    conn.execute("INSERT OR REPLACE INTO first_sights VALUES (?, ?, ?, ?)", (host, at, machine_id, facts))
+# -- history ----------------------------------------------------------------------------------
+
+
+def put_first_sights(conn: sqlite3.Connection, sights: Iterable[FirstSight]) -> None:
+    conn.executemany(
+        "INSERT OR REPLACE INTO first_sights VALUES (?, ?, ?)",
+        [(item.host, item.at, item.facts) for item in sights],
+    )
+
+
+def first_sights(conn: sqlite3.Connection, until: str) -> Iterator[FirstSight]:
+    """Of all hosts, oldest first."""
+    rows = conn.execute("SELECT host, at, facts FROM first_sights WHERE at <= ? ORDER BY at", (until,))
+    return (FirstSight(*row) for row in rows)
 
 
 def put_changes(conn: sqlite3.Connection, changes: Sequence[Change]) -> None:
@@ -45,12 +75,27 @@ def put_changes(conn: sqlite3.Connection, changes: Sequence[Change]) -> None:
     )
 
 
+def changes_between(conn: sqlite3.Connection, after: str, until: str) -> Iterator[Change]:
+    """Of all hosts, by time; `after` itself is left out."""
+    rows = conn.execute(
+        "SELECT host, at, path, old, new FROM changes WHERE at > ? AND at <= ? ORDER BY at, id",
+        (after, until),
+    )
+    return (Change(*row) for row in rows)
+
+
 def host_changes(conn: sqlite3.Connection, host: str, limit: int) -> list[Change]:
     """The newest changes of a host, newest first."""
     rows = conn.execute(
-        "SELECT host, at, path, old, new FROM changes WHERE host = ? ORDER BY id DESC LIMIT ?", (host, limit)
+        "SELECT host, at, path, old, new FROM changes WHERE host = ? ORDER BY at DESC, id DESC LIMIT ?", (host, limit)
     )
     return [Change(*row) for row in rows]
+
+
+def forget_history(conn: sqlite3.Connection, host: str, until: str) -> None:
+    """Drop a host's history up to a moment."""
+    conn.execute("DELETE FROM first_sights WHERE host = ? AND at <= ?", (host, until))
+    conn.execute("DELETE FROM changes WHERE host = ? AND at <= ?", (host, until))
 
 
 def put_sweep(conn: sqlite3.Connection, started_at: str, ended_at: str, asked: int, answered: int) -> None:
@@ -58,6 +103,77 @@ def put_sweep(conn: sqlite3.Connection, started_at: str, ended_at: str, asked: i
         "INSERT INTO sweeps (started_at, ended_at, asked, answered) VALUES (?, ?, ?, ?)",
         (started_at, ended_at, asked, answered),
     )
+
+
+def last_sweep(conn: sqlite3.Connection, until: str) -> str | None:
+    """When the newest sweep that ended by then did so."""
+    row = conn.execute("SELECT max(ended_at) FROM sweeps WHERE ended_at <= ?", (until,)).fetchone()
+    return row[0] if row else None
+
+
+def forget_sweeps(conn: sqlite3.Connection, until: str) -> None:
+    conn.execute("DELETE FROM sweeps WHERE ended_at <= ?", (until,))
+
+
+# -- leases -----------------------------------------------------------------------------------
+
+
+def take_lease(
+    conn: sqlite3.Connection, name: str, owner: str, now: str, until: str
+) -> Lease | tuple[str, str]:
+    """The lease, if it is free, expired, or already this owner's; else who has it, and until when.
+
+    Call inside a transaction.
+    """
+    row = conn.execute("SELECT owner, token, expires_at FROM leases WHERE name = ?", (name,)).fetchone()
+    if row is not None and row[0] != owner and row[2] > now:
+        return row[0], row[2]
+    same = row is not None and row[0] == owner and row[2] > now
+    token = row[1] + (0 if same else 1) if row is not None else 1
+    conn.execute(
+        "INSERT INTO leases VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
+        " owner=excluded.owner, token=excluded.token, expires_at=excluded.expires_at",
+        (name, owner, token, until),
+    )
+    return Lease(name, owner, token)
+
+
+def check_lease(conn: sqlite3.Connection, lease: Lease) -> None:
+    """Raises LeaseLost where another token is in force. Call inside the transaction that writes."""
+    row = conn.execute("SELECT token FROM leases WHERE name = ?", (lease.name,)).fetchone()
+    if row is None or row[0] != lease.token:
+        raise LeaseLost(f"another process has taken over as {lease.name}")
+
+
+def end_lease(conn: sqlite3.Connection, lease: Lease) -> None:
+    """Give it back; the token stays, so that it can never be used again."""
+    conn.execute("UPDATE leases SET expires_at = '' WHERE name = ? AND token = ?", (lease.name, lease.token))
+
+
+def lease_owner(conn: sqlite3.Connection, name: str, now: str) -> str | None:
+    """Who has a lease now."""
+    row = conn.execute("SELECT owner FROM leases WHERE name = ? AND expires_at > ?", (name, now)).fetchone()
+    return row[0] if row else None
+
+
+# -- holds and settings -----------------------------------------------------------------------
+
+
+def holds(conn: sqlite3.Connection) -> dict[str, str]:
+    """Host -> why it must not be rebooted."""
+    return dict(conn.execute("SELECT host, reason FROM holds").fetchall())
+
+
+def put_hold(conn: sqlite3.Connection, hold: Hold) -> None:
+    conn.execute(
+        "INSERT OR REPLACE INTO holds (host, reason, actor, at) VALUES (?, ?, ?, ?)",
+        (hold.host, hold.reason, hold.actor, hold.at),
+    )
+
+
+def drop_hold(conn: sqlite3.Connection, host: str) -> bool:
+    """Whether there was one."""
+    return conn.execute("DELETE FROM holds WHERE host = ?", (host,)).rowcount > 0
 
 
 def setting(conn: sqlite3.Connection, name: str) -> str | None:

@@ -59,9 +59,9 @@ def judge(
     conn: sqlite3.Connection | None, fleet: Fleet, extract: Extract, feed: Feed, now: datetime
 ) -> list[Judged]:
     """All hosts, in the fleet file's order; `conn` None where there is no database yet."""
-    records, wanted = tables.all_hosts(conn) if conn else {}, wishes(fleet)
-    ids = {name: msgspec.json.decode(record.brief).get("machine_id") for name, record in records.items()}
-    twins = twins_by_host({name: value for name, value in ids.items() if name in wanted})
+    records = tables.all_hosts(conn) if conn else {}
+    wanted = wishes(fleet, tables.holds(conn) if conn else {})
+    twins = twins_by_host({name: row.machine_id for name, row in records.items() if name in wanted})
     judged_hosts = []
     for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
         record, others = records.get(host.name), twins.get(host.name, ())

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.brief import brief
-from actions.engine import Recorder, judged, kept, write
+from actions.engine import REACH, judged, kept, record
 from actions.situation import Wish
 from collectors import store, tables
 from collectors.changes import differences
@@ -33,23 +33,20 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     opened.close()
 
 
-def take(conn: sqlite3.Connection, *seen: Observation, wishes: dict[str, Wish] | None = None) -> Recorder:
-    """One sweep of these observations."""
-    recorder = Recorder(conn, wishes or {}, FEED)
-    for observation in seen:
-        recorder.observed(observation)
-    write(conn, recorder.finish())
-    return recorder
+def take(conn: sqlite3.Connection, *seen: Observation) -> None:
+    record(conn, seen, {}, FEED)
 
 
 def changes(conn: sqlite3.Connection, host: str = "node-1") -> list[tuple[str, str | None, str | None]]:
-    return [(item.path, item.old, item.new) for item in tables.host_changes(conn, host, 100)]
+    """Of its facts, newest first; how it was reached is told apart."""
+    found = tables.host_changes(conn, host, 100)
+    return [(item.path, item.old, item.new) for item in found if item.path != REACH]
 
 
 def stored(conn: sqlite3.Connection, host: str = "node-1") -> HostFacts | None:
-    record = tables.one_host(conn, host)
-    assert record is not None
-    return kept(record).facts
+    row = tables.one_host(conn, host)
+    assert row is not None
+    return kept(row).facts
 
 
 def test_facts_come_back_from_the_store_as_they_were(conn: sqlite3.Connection) -> None:
@@ -82,9 +79,23 @@ def test_an_unchanged_host_leaves_no_row_but_its_time(conn: sqlite3.Connection) 
     take(conn, answer(HEALTHY))
     take(conn, answer(HEALTHY, at=NOW + timedelta(minutes=1)))
     assert changes(conn) == []
-    record = tables.one_host(conn, "node-1")
-    assert record is not None
-    assert record.taken_at == "2026-11-24T03:13:00.000Z"
+    row = tables.one_host(conn, "node-1")
+    assert row is not None
+    assert row.taken_at == "2026-11-24T03:13:00.000Z"
+
+
+def test_an_older_look_never_overwrites_a_newer_one(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY, at=NOW))
+    take(conn, answer(facts(system_state="degraded"), at=NOW - timedelta(minutes=1)))
+    assert stored(conn) == HEALTHY
+
+
+def test_how_a_host_was_reached_is_history_too(conn: sqlite3.Connection) -> None:
+    take(conn, answer(HEALTHY))
+    take(conn, ProbeFailed("node-1", NOW + timedelta(minutes=1), Reach.TIMEOUT, "silent"))
+    take(conn, answer(HEALTHY, at=NOW + timedelta(minutes=2)))
+    found = [(item.old, item.new) for item in tables.host_changes(conn, "node-1", 9) if item.path == REACH]
+    assert found == [('"timeout"', '"ok"'), ('"ok"', '"timeout"'), (None, '"ok"')]
 
 
 def test_a_silent_host_keeps_its_facts_and_says_since_when(conn: sqlite3.Connection) -> None:
@@ -92,12 +103,12 @@ def test_a_silent_host_keeps_its_facts_and_says_since_when(conn: sqlite3.Connect
     for minute in (1, 2):
         at = NOW + timedelta(minutes=minute)
         take(conn, ProbeFailed("node-1", at, Reach.TIMEOUT, "nothing heard for 5 s"))
-    record = tables.one_host(conn, "node-1")
-    assert record is not None
+    row = tables.one_host(conn, "node-1")
+    assert row is not None
     assert stored(conn) == HEALTHY
-    assert (record.reach, record.taken_at) == ("timeout", "2026-11-24T03:12:00.000Z")
-    assert record.reach_since == "2026-11-24T03:13:00.000Z"
-    assert record.last_ok_at == "2026-11-24T03:12:00.000Z"
+    assert (row.reach, row.taken_at) == ("timeout", "2026-11-24T03:12:00.000Z")
+    assert row.reach_since == "2026-11-24T03:13:00.000Z"
+    assert row.last_ok_at == "2026-11-24T03:12:00.000Z"
     assert changes(conn) == []
 
 
@@ -106,10 +117,10 @@ def test_an_answer_that_broke_off_overwrites_nothing(conn: sqlite3.Connection) -
     broken = HostFacts(complete=False, privileged=False, identity=HEALTHY.identity, os=HEALTHY.os)
     take(conn, answer(broken, at=NOW + timedelta(minutes=1)))
     assert stored(conn) == HEALTHY
-    record = tables.one_host(conn, "node-1")
-    assert record is not None
-    assert record.reach == "probe_incomplete"
-    assert '"state":"incomplete"' in record.brief
+    row = tables.one_host(conn, "node-1")
+    assert row is not None
+    assert row.reach == "probe_incomplete"
+    assert '"state":"incomplete"' in row.brief
 
 
 def test_a_first_answer_that_broke_off_is_shown_and_makes_no_history(conn: sqlite3.Connection) -> None:
@@ -131,13 +142,15 @@ def test_another_machine_under_a_name_starts_anew(conn: sqlite3.Connection) -> N
     assert counts[-1] == ("4593.2.5", 1)
 
 
-def test_twins_lose_their_memory_in_the_same_sweep(conn: sqlite3.Connection) -> None:
-    staged = facts(slots=table("1/0/1", "2/0/0"))
-    take(conn, answer(staged, host="a"), answer(staged, host="b"))
+@pytest.mark.parametrize("at_once", [True, False])
+def test_twins_lose_their_memory_when_the_second_is_seen(conn: sqlite3.Connection, at_once: bool) -> None:
+    both = [answer(HEALTHY, host="a"), answer(HEALTHY, host="b")]
+    for looks in [both] if at_once else [[look] for look in both]:
+        take(conn, *looks)
     for host in ("a", "b"):
-        record = tables.one_host(conn, host)
-        assert record is not None
-        assert "same_machine_id" in record.brief
+        row = tables.one_host(conn, host)
+        assert row is not None
+        assert "same_machine_id" in row.brief
 
 
 def test_judging_a_stored_host_anew_says_the_same(conn: sqlite3.Connection) -> None:
@@ -149,11 +162,11 @@ def test_judging_a_stored_host_anew_says_the_same(conn: sqlite3.Connection) -> N
     own = {name: replace(found.identity, machine_id=name) for name, found in hosts.items()}
     take(conn, *(answer(replace(hosts[name], identity=own[name]), host=name) for name in hosts))
     for name in hosts:
-        record = tables.one_host(conn, name)
-        assert record is not None
-        found, meaning = judged(record, Wish(), FEED)
+        row = tables.one_host(conn, name)
+        assert row is not None
+        found, meaning = judged(row, Wish(), FEED)
         again = brief(found.facts, found.memory, meaning)
-        assert msgspec.json.decode(record.brief) == msgspec.json.decode(msgspec.json.encode(again))
+        assert msgspec.json.decode(row.brief) == msgspec.json.decode(msgspec.json.encode(again))
 
 
 def test_versions_over_time_counts_up_and_down(conn: sqlite3.Connection) -> None:
@@ -194,13 +207,11 @@ def test_a_file_that_is_no_database_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_a_failed_batch_leaves_nothing_half_written(conn: sqlite3.Connection) -> None:
-    recorder = Recorder(conn, {}, FEED)
-    recorder.observed(answer(HEALTHY, host="a"))
-    batch = recorder.finish()
-    batch.hosts.append(replace(batch.hosts[0], name="b", reach=None))  # type: ignore[arg-type]
+    bad = ProbeFailed("b", NOW, None, "what")  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
-        write(conn, batch)
+        take(conn, answer(HEALTHY, host="a"), bad)
     assert tables.all_hosts(conn) == {}
+    assert changes(conn, "a") == []
 
 
 JSON = st.recursive(
