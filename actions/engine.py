@@ -20,7 +20,7 @@ from collectors import store, tables
 from collectors.changes import differences
 from collectors.errors import Reach
 from collectors.facts import HostFacts, Passing
-from collectors.memory import Memory, remember
+from collectors.memory import Memory, Trouble, remember
 from collectors.observation import Answer, Observation, ProbeFailed
 from collectors.records import Change, FirstSight, HostRecord, Lease
 from collectors.releases import Feed
@@ -100,6 +100,26 @@ def rejudge(
             memory = None if others else known.memory
             short = encode(brief(known.facts, memory, meaning)).decode()
             tables.put_hosts(conn, [replace(row, brief=short)])
+
+
+def acknowledge(conn: sqlite3.Connection, host: str) -> list[str]:
+    """Take note of a host's remembered troubles, inside the caller's transaction; what they were.
+
+    The caller judges the host anew.
+    """
+    row = tables.one_host(conn, host)
+    memory = kept(row).memory if row else None
+    if row is None or memory is None:
+        return []
+    reverted, failed = _noted(memory.reverted), _noted(memory.failed)
+    anew = replace(memory, reverted=reverted, failed=failed)
+    tables.put_hosts(conn, [replace(row, memory=encode(anew).decode())])
+    pairs = (("reverted", memory.reverted, reverted), ("failed", memory.failed, failed))
+    return [name for name, was, now in pairs if was != now]
+
+
+def _noted(trouble: Trouble | None) -> Trouble | None:
+    return replace(trouble, acknowledged=True) if trouble else None
 
 
 def judged(

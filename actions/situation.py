@@ -96,6 +96,7 @@ def situation(
         if memory.attempt_at is not None:
             reasons = [reason for reason in reasons if reason.code not in ROLLBACK_CLAIMS]
         reasons += _remembered(reasons, memory)
+        reasons = [_noted(reason, memory) for reason in reasons]
     reasons += _just_updated(memory, now, facts)
     reasons += _standing(facts, where, group)
     if twins:
@@ -163,6 +164,14 @@ def _remembered(seen: list[Reason], memory: Memory) -> list[Reason]:
     if memory.replaces is not None:
         reasons.append(Reason("replaced", "another machine had this name before", "machine id"))
     return reasons
+
+
+def _noted(reason: Reason, memory: Memory) -> Reason:
+    """What a person has acknowledged is told and makes no state."""
+    known = {"failed": memory.failed, "reverted": memory.reverted}.get(reason.state or "")
+    if known is None or not known.acknowledged:
+        return reason
+    return replace(reason, text=f"{reason.text}; acknowledged", state=None)
 
 
 def _just_updated(memory: Memory | None, now: datetime, facts: HostFacts) -> list[Reason]:

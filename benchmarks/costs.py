@@ -100,6 +100,17 @@ def settled_cpu_of(pid: int, timeout_s: float = 5.0) -> float | None:
     return before
 
 
+def machine_busy_s() -> float | None:
+    """CPU seconds that all processes of the machine have used since its start, other machines' steal among
+    them; None where /proc does not tell."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return None
+    user, nice, system, _idle, _waiting, *others = (int(field) for field in fields[:8])
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_bytes() -> int | None:
     """Memory of this process that is in RAM; None where /proc does not tell."""
     try:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.costs import BenchmarkFailed, median, median_ratio, settled_cpu_of
+from benchmarks.costs import BenchmarkFailed, machine_busy_s, median, median_ratio, settled_cpu_of
 from benchmarks.crypto_floor import login_floor_s
 from benchmarks.farms import (
     FANOUT,
@@ -37,6 +38,8 @@ class Round:
     hosts_per_s: float
     client_ms: float
     server_ms: float
+    strangers: float
+    """CPUs that other processes kept busy meanwhile: with half a one, times mean little."""
     missing: int
 
 
@@ -44,18 +47,20 @@ Rounds = dict[str, list[Round]]
 
 
 def one_round(contestant: Contestant, farm: Farm, hosts: int) -> Round:
-    before = settled_cpu_of(farm.pid)
+    before, busy, started = settled_cpu_of(farm.pid), machine_busy_s(), time.monotonic()
     swept = contestant.sweep()
-    after = settled_cpu_of(farm.pid)
+    after, busy_after, ended_at = settled_cpu_of(farm.pid), machine_busy_s(), time.monotonic()
     if swept.whole == 0:
         said = swept.ended.stderr[-500:].decode(errors="replace")
         raise BenchmarkFailed(f"{contestant.name} got no whole answer: {said}")
     server_s = float("nan") if before is None or after is None else after - before
+    all_s = float("nan") if busy is None or busy_after is None else busy_after - busy
     return Round(
-        hosts / swept.ended.wall_s,
-        swept.ended.cpu_s / hosts * 1000,
-        server_s / hosts * 1000,
-        hosts - swept.whole,
+        hosts_per_s=hosts / swept.ended.wall_s,
+        client_ms=swept.ended.cpu_s / hosts * 1000,
+        server_ms=server_s / hosts * 1000,
+        strangers=max(0.0, all_s - server_s - swept.ended.cpu_s) / (ended_at - started),
+        missing=hosts - swept.whole,
     )
 
 
@@ -106,6 +111,7 @@ def show(found: Rounds, floor_s: float, *, is_real: bool) -> None:
             f"{median(one.hosts_per_s for one in rounds):.0f}",
             f"{median(one.client_ms for one in rounds):.2f}",
             f"{median(one.server_ms for one in rounds):.2f}",
+            f"{median(one.strangers for one in rounds):.2f}",
             f"{max(one.missing for one in rounds)}",
             f"{cpu_ratio(found, name, CLUSH):.3f}",
             f"{speed_ratio(found, name, CLUSH):.2f}",
@@ -117,6 +123,7 @@ def show(found: Rounds, floor_s: float, *, is_real: bool) -> None:
         "hosts/s",
         "client ms/host",
         "hosts' ms/host",
+        "others' CPUs",
         "missing",
         "CPU / clush",
         "speed / clush",
@@ -139,7 +146,8 @@ def benchmark(hosts: int, rounds: int, *, is_real: bool, argv: Sequence[str]) ->
         work.mkdir()
         with (real_sshd if is_real else simulated)(fleet, hosts) as farm:
             found = measured(farm, work, hosts, rounds)
-    show(found, login_floor_s(), is_real=is_real)
+            exchange = agreed(library_exchanges(), farm.exchanges)
+    show(found, login_floor_s(exchange), is_real=is_real)
     missing = {name: max(one.missing for one in passes) for name, passes in found.items()}
     if any(missing.values()):
         raise BenchmarkFailed(f"answers are missing or cut off, compare nothing: {missing}")

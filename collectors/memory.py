@@ -37,6 +37,8 @@ class Trouble:
     detail: str | None = None
     running: str | None = None
     """The version that ran when it was seen."""
+    acknowledged: bool = False
+    """A person has taken note: it is told, and makes no state any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +120,24 @@ def _other_slot(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
 
 
 def _failure(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
-    attempt = failed_attempt(facts)
+    attempt, known = failed_attempt(facts), memory.failed
     if attempt is not None:
+        same = (
+            known is not None
+            and (known.version, known.code) == (attempt.offered_version, attempt.error_code)
+            and attempt.failed_at in (None, known.at)
+        )
         trouble = Trouble(
-            attempt.failed_at or at,
+            known.at if same and known else attempt.failed_at or at,
             attempt.offered_version,
             attempt.error_code,
             attempt.error_name,
             attempt.detail,
             facts.os.version_id,
+            acknowledged=same and known is not None and known.acknowledged,
         )
         return replace(memory, failed=trouble)
-    known, newest = memory.failed, facts.attempt
+    newest = facts.attempt
     staged = facts.operation is Operation.NEED_REBOOT or (newest is not None and newest.staged)
     checked = newest is not None and newest.no_update and known is not None and known.version is None
     moved = known is not None and known.running != facts.os.version_id
@@ -144,6 +152,6 @@ def _reversion(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
         held = memory.slots.get(facts.running.other)
         version = held.version if held else None
         return replace(memory, reverted=Trouble(at, version, running=facts.os.version_id))
-    if known is not None and known.running != facts.os.version_id:
-        return replace(memory, reverted=None)
-    return memory
+    moved = known is not None and known.running != facts.os.version_id
+    tried_again = known is not None and known.acknowledged and is_staged(facts)
+    return replace(memory, reverted=None) if moved or tried_again else memory

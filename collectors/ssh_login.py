@@ -74,11 +74,11 @@ class Witness(asyncssh.SSHClient):
         return [], [], revoked
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.offered = HostKey(key.get_algorithm(), key.public_data)
+        self.offered, self.authority = HostKey(key.get_algorithm(), key.public_data), None
         return self.believes(self._on_file)
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.authority = HostKey(key.get_algorithm(), key.public_data)
+        self.offered, self.authority = None, HostKey(key.get_algorithm(), key.public_data)
         return self.believes(self._on_file)
 
     def believes(self, on_file: OnFile) -> bool:

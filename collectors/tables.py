@@ -87,7 +87,8 @@ def changes_between(conn: sqlite3.Connection, after: str, until: str) -> Iterato
 def host_changes(conn: sqlite3.Connection, host: str, limit: int) -> list[Change]:
     """The newest changes of a host, newest first."""
     rows = conn.execute(
-        "SELECT host, at, path, old, new FROM changes WHERE host = ? ORDER BY at DESC, id DESC LIMIT ?", (host, limit)
+        "SELECT host, at, path, old, new FROM changes WHERE host = ? ORDER BY at DESC, id DESC LIMIT ?",
+        (host, limit),
     )
     return [Change(*row) for row in rows]
 
@@ -148,6 +149,11 @@ def check_lease(conn: sqlite3.Connection, lease: Lease) -> None:
 def end_lease(conn: sqlite3.Connection, lease: Lease) -> None:
     """Give it back; the token stays, so that it can never be used again."""
     conn.execute("UPDATE leases SET expires_at = '' WHERE name = ? AND token = ?", (lease.name, lease.token))
+
+
+def end_lease_of(conn: sqlite3.Connection, name: str) -> None:
+    """End a lease whose owner is known to be gone."""
+    conn.execute("UPDATE leases SET expires_at = '' WHERE name = ?", (name,))
 
 
 def lease_owner(conn: sqlite3.Connection, name: str, now: str) -> str | None:

@@ -36,6 +36,8 @@ class Asked:
     """What frames a host's facts: who it is in the fleet, how it was reached, the clock."""
 
     host: FleetHost
+    hold: str | None
+    """The fleet file's, else the store's."""
     record: HostRecord | None
     now: datetime
     units: tuple[str, ...] = ()
@@ -58,7 +60,7 @@ def host_document(
         "port": host.port,
         "groups": list(host.groups),
         "labels": dict(host.labels),
-        "hold": host.hold,
+        "hold": asked.hold,
         "reach": _reach(record, facts),
         "os": _os(facts),
         "boot": _boot(facts, taken_at),

@@ -50,11 +50,9 @@ def read_extract(conn: sqlite3.Connection) -> Extract | None:
 
 
 def write_extract(conn: sqlite3.Connection, extract: Extract) -> None:
-    from collectors.store import transaction
-
+    """Inside the caller's transaction."""
     values = {name: getattr(extract, name) for name in Extract.__dataclass_fields__}
-    with transaction(conn):
-        tables.put_setting(conn, FLEET_SETTING, json.dumps(values, separators=(",", ":")))
+    tables.put_setting(conn, FLEET_SETTING, json.dumps(values, separators=(",", ":")))
 
 
 def quick_view(conn: sqlite3.Connection, extract: Extract, now: datetime) -> FleetView:
@@ -65,9 +63,11 @@ def quick_view(conn: sqlite3.Connection, extract: Extract, now: datetime) -> Fle
     )  # at once: a third of the time of each by itself
     known = {row[0]: (row[2], row[3], brief) for row, brief in zip(found, read, strict=True)}
     newest = max((row[1] for row in found), default=None)
-    rows = []
+    rows, holds = [], tables.holds(conn)
     for host in extract.hosts:
         taken_at, reach, brief = known.get(host[0], (None, None, None))
+        if host[5] is None and host[0] in holds:
+            host[5] = holds[host[0]]
         rows.append(host_row(host, brief, (taken_at, reach), extract, now))
     return fleet_view(extract, rows, newest, now)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from actions.brief import brief
 from actions.collect import wishes
 from actions.engine import Kept, judged
 from actions.situation import Situation, twins_by_host
-from collectors import tables
 from collectors.fleet_model import Fleet, FleetHost
 from collectors.records import HostRecord
 from collectors.releases import Feed
@@ -55,12 +54,17 @@ def extract_of(fleet: Fleet, stamp: str, feed: Feed, feed_file: Path | None) -> 
     )
 
 
-def judge(
-    conn: sqlite3.Connection | None, fleet: Fleet, extract: Extract, feed: Feed, now: datetime
-) -> list[Judged]:
-    """All hosts, in the fleet file's order; `conn` None where there is no database yet."""
-    records = tables.all_hosts(conn) if conn else {}
-    wanted = wishes(fleet, tables.holds(conn) if conn else {})
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What is judged: records by host, and the store's holds."""
+
+    records: Mapping[str, HostRecord]
+    holds: Mapping[str, str]
+
+
+def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetime) -> list[Judged]:
+    """All hosts, in the fleet file's order."""
+    records, wanted = basis.records, wishes(fleet, basis.holds)
     twins = twins_by_host({name: row.machine_id for name, row in records.items() if name in wanted})
     judged_hosts = []
     for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
@@ -72,7 +76,8 @@ def judge(
         kept, meaning = judged(record, wanted[host.name], feed, others)
         memory = None if others else kept.memory
         short = msgspec.to_builtins(brief(kept.facts, memory, meaning))
-        row = host_row(plain, short, (record.taken_at, record.reach), extract, now)
+        held = [*plain[:5], wanted[host.name].hold]
+        row = host_row(held, short, (record.taken_at, record.reach), extract, now)
         judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row))
     return judged_hosts
 
@@ -102,7 +107,7 @@ def status_document(hosts: list[Judged], view: FleetView, feed: Feed, fleet: Fle
 
 def document(item: Judged, feed: Feed, fleet: Fleet, now: datetime, stale: str | None) -> Json:
     as_of = _instant(feed.taken_at) if stale else None
-    asked = Asked(item.host, item.record, now, fleet.health.units, as_of, stale)
+    asked = Asked(item.host, item.row.hold, item.record, now, fleet.health.units, as_of, stale)
     return host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
 
 

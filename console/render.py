@@ -347,7 +347,7 @@ def changes_text(changes: Iterable[Change], *, colour: bool, ascii: bool, width:
     hosts: dict[tuple[str, str, str], list[str]] = {}
     for host, path, old, new in changes:
         fact = path.strip("/").replace("/", ".").replace("~1", "/").replace("~0", "~")
-        hosts.setdefault((fact, _value(old), _value(new)), []).append(host)
+        hosts.setdefault((fact, value_words(old), value_words(new)), []).append(host)
     if not hosts:
         return "Nothing changed."
     lines = []
@@ -362,14 +362,14 @@ def changes_text(changes: Iterable[Change], *, colour: bool, ascii: bool, width:
     return "\n".join(lines)
 
 
-def _value(value: object) -> str:
+def value_words(value: object) -> str:
     match value:
         case None | "" | [] | {}:
             return "not known" if value is None else "empty"
         case bool():
             return "yes" if value else "no"
         case list():
-            return ", ".join(map(_value, value))
+            return ", ".join(map(value_words, value))
         case dict():
-            return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+            return ", ".join(f"{key} {value_words(item)}" for key, item in value.items())
     return str(value)

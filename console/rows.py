@@ -18,7 +18,7 @@ from console.states import STATES, word_of
 
 SlotLetter = Literal["A", "B"]
 
-_ANSWERED = frozenset({"ok", "probe_incomplete", "not_flatcar"})
+_ANSWERED = frozenset({"ok", "not_flatcar"})
 _UPDATES_OFF = frozenset({"updates_disabled", "masked", "engine_down", "residue"})
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})(?:[+-].*)?")
@@ -84,7 +84,7 @@ class HostRow:
 
     @property
     def answered(self) -> bool:
-        """Whether the last try got an answer."""
+        """Whether the last try got a whole answer."""
         return self.reach in _ANSWERED
 
     @property

@@ -3,37 +3,76 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import click
 
+from actions.collect import Swept
+from actions.engine import REACH
+from actions.watch import Busy
+from collectors.records import Change
+from collectors.tables import LeaseLost
 from console.cli.context import Console, now
 from console.cli.picking import pick, selection_options
 from console.cli.reading import read_whole
-from console.cli.sweeping import said, sweep_fleet
+from console.cli.sweeping import said, sweep_fleet, watch_fleet
+from console.exit_codes import ExitCode
 from console.render import changes_text
 
 
 @click.command("collect", help="Ask every host once, store what it says, print what changed.")
 @selection_options
+@click.option("--watch", "watching", is_flag=True, help="Go on, once every interval of the fleet file.")
 @click.pass_obj
 def command(
-    console: Console, selection: tuple[str, ...], hosts: tuple[str, ...], groups: tuple[str, ...]
+    console: Console,
+    selection: tuple[str, ...],
+    hosts: tuple[str, ...],
+    groups: tuple[str, ...],
+    watching: bool,
 ) -> int:
     loaded = console.load()
+    if watching:
+        if selection or hosts or groups:
+            raise click.UsageError("--watch asks the whole fleet: leave the selection out")
+        try:
+            watch_fleet(console, loaded, lambda swept: _told(console, swept))
+        except (Busy, LeaseLost) as error:
+            click.echo(f"fleetctl: {error}", err=True)
+            return ExitCode.REFUSED
+        return ExitCode.OK
     if selection or hosts or groups:
         picked = pick(read_whole(loaded, now()).view, selection, hosts, groups)
         names = [row.name for row in picked.rows]
     else:
         names = [host.name for host in loaded.fleet.hosts]
     swept = sweep_fleet(loaded, names)
-    changes = [(item.host, item.path, decoded(item.old), decoded(item.new)) for item in swept.changes]
-    if changes:
-        text = changes_text(changes, colour=console.colour, ascii=console.ascii, width=console.width)
-        click.echo(text, color=True)
-    answered = swept.asked - len(swept.silent)
-    click.echo(f"{answered} of {swept.asked} hosts answered, {len(changes)} facts changed")
+    _tell(console, swept)
     return said(swept)
 
 
-def decoded(value: str | None) -> object:
+def _told(console: Console, swept: Swept) -> None:
+    """After a pass of many: the time, then what changed."""
+    click.echo(f"{now():%Y-%m-%d %H:%M:%S}Z", nl=False)
+    click.echo(": ", nl=False)
+    _tell(console, swept)
+
+
+def _tell(console: Console, swept: Swept) -> None:
+    changes = list(noteworthy(swept.changes))
+    answered = swept.asked - len(swept.silent)
+    click.echo(f"{answered} of {swept.asked} hosts answered, {len(changes)} facts changed")
+    if changes:
+        text = changes_text(changes, colour=console.colour, ascii=console.ascii, width=console.width)
+        click.echo(text, color=True)
+
+
+def noteworthy(changes: Iterable[Change]) -> Iterable[tuple[str, str, object, object]]:
+    """Changes as host, path, old and new value; that a host was asked for the first time is none."""
+    for item in changes:
+        if item.path != REACH or item.old is not None:
+            yield item.host, item.path, _decoded(item.old), _decoded(item.new)
+
+
+def _decoded(value: str | None) -> object:
     return json.loads(value) if value is not None else None

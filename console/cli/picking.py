@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
+from collectors.errors import ConfigError
 from console.rows import FleetView, HostRow
 
+SHOWN = 10
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -43,3 +45,24 @@ def pick(view: FleetView, selection: Sequence[str], hosts: Sequence[str], groups
     known = sorted({group for row in view.rows for group in row.groups})
     chosen = parse_arguments(selection, names, known, exact=hosts, in_groups=groups)
     return Picked([row for row in view.rows if chosen.matches(row)], chosen.text)
+
+
+def exactly(view: FleetView, selection: Sequence[str]) -> list[str]:
+    """The hosts that a verb means: exact names, node sets, @group and field:value only.
+
+    Raises ConfigError for anything looser, with what it would have matched.
+    """
+    from console.selection import parse_arguments
+
+    names = [row.name for row in view.rows]
+    known = sorted({group for row in view.rows for group in row.groups})
+    chosen = parse_arguments(selection, names, known)
+    found = [row.name for row in view.rows if chosen.matches(row)]
+    if chosen.loose:
+        shown = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+        raise ConfigError(
+            "selection",
+            ", ".join(chosen.loose),
+            f"is too loose for a command that writes; name the hosts (it matches {shown or 'none'})",
+        )
+    return found

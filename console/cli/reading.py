@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors import store
+from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import feed_digest, file_stamp, load_feed
 from console.cli.context import Console
@@ -62,18 +61,35 @@ def _quick(console: Console, now: datetime) -> FleetView | None:
         conn.close()
 
 
-def read_whole(loaded: LoadedFleet, now: datetime) -> Whole:
-    """Everything, judged anew. Before the first sweep every host is `never asked`."""
-    from console.cli.sweeping import feed_path
-    from console.judge import extract_of, judge, judged_view
+def read_whole(loaded: LoadedFleet, now: datetime, *, at: datetime | None = None) -> Whole:
+    """Everything, judged anew. Before the first sweep every host is `never asked`.
+
+    With `at`: as it was then, with the releases that there were, and today's fleet file.
+    """
+    from actions.history import fleet_at
+    from collectors.releases import feed_as_of
+    from console.judge import Basis, extract_of, judge, judged_view
 
     file = feed_path(loaded)
-    feed = load_feed(file)
-    extract = extract_of(loaded.fleet, file_stamp(loaded.path), feed, file)
-    conn = store.open_reader(loaded.database_path) if loaded.database_path.exists() else None
-    try:
-        hosts = judge(conn, loaded.fleet, extract, feed, now)
-    finally:
-        if isinstance(conn, sqlite3.Connection):
+    feed = load_feed(file) if at is None else feed_as_of(load_feed(file), at)
+    extract, when = extract_of(loaded.fleet, file_stamp(loaded.path), feed, file), at or now
+    if not loaded.database_path.exists():
+        basis = Basis({}, {})
+    else:
+        conn = store.open_reader(loaded.database_path)
+        try:
+            basis = (
+                Basis(tables.all_hosts(conn), tables.holds(conn))
+                if at is None
+                else Basis(fleet_at(conn, at), {})
+            )
+        finally:
             conn.close()
-    return Whole(loaded, feed, hosts, judged_view(hosts, extract, now))
+    hosts = judge(basis, loaded.fleet, extract, feed, when)
+    return Whole(loaded, feed, hosts, judged_view(hosts, extract, when))
+
+
+def feed_path(loaded: LoadedFleet) -> Path | None:
+    """The feed that the fleet file names, relative to it; None for the packed one."""
+    file = loaded.fleet.feeds.file
+    return loaded.beside(file) if file else None

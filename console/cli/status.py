@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import click
 
@@ -13,6 +14,7 @@ from console.cli.reading import read_view, read_whole
 from console.exit_codes import ExitCode, worst
 from console.render import status_text
 from console.rows import FleetView
+from console.when import parse_when
 
 
 @click.command("status", help="The fleet as stored: versions, states, slots, and why.")
@@ -20,6 +22,7 @@ from console.rows import FleetView
 @click.option("--json", "as_json", is_flag=True, help="One object, schema fleetctl.status/1.")
 @click.option("--refresh", is_flag=True, help="Ask the hosts first.")
 @click.option("--check", is_flag=True, help="Exit 1 unless every host is current or held, freshly seen.")
+@click.option("--at", metavar="TIME", help="As it was then: 2h, 14:30, 2026-11-24, an ISO time.")
 @click.option("--long", "-l", "full", is_flag=True, help="Every host, also of a large fleet.")
 @click.pass_obj
 def command(
@@ -30,16 +33,21 @@ def command(
     as_json: bool,
     refresh: bool,
     check: bool,
+    at: str | None,
     full: bool,
 ) -> int:
-    codes = [ExitCode.OK]
+    if at is not None and refresh:
+        raise click.UsageError("--at and --refresh exclude each other: the past cannot be asked")
+    codes, when = [ExitCode.OK], parse_when(at, now(), place="--at") if at is not None else None
     if refresh:
         codes.append(_refresh(console, selection, hosts, groups))
     if as_json:
-        view = _print_json(console, selection, hosts, groups)
+        view = _print_json(console, selection, hosts, groups, when)
     else:
-        view = read_view(console, now())
+        view = read_view(console, now()) if when is None else read_whole(console.load(), now(), at=when).view
         picked = pick(view, selection, hosts, groups)
+        if when is not None:
+            click.echo(f"as it was at {when:%Y-%m-%d %H:%M:%S %Z}")
         view = replace(view, rows=picked.rows, selection=picked.text)
         every = full or bool(picked.text)
         text = status_text(view, colour=console.colour, ascii=console.ascii, width=console.width, full=every)
@@ -72,11 +80,15 @@ def _refresh(
 
 
 def _print_json(
-    console: Console, selection: tuple[str, ...], hosts: tuple[str, ...], groups: tuple[str, ...]
+    console: Console,
+    selection: tuple[str, ...],
+    hosts: tuple[str, ...],
+    groups: tuple[str, ...],
+    when: datetime | None,
 ) -> FleetView:
     from console.judge import status_document
 
-    whole = read_whole(console.load(), now())
+    whole = read_whole(console.load(), now(), at=when)
     picked = pick(whole.view, selection, hosts, groups)
     names = {row.name for row in picked.rows}
     chosen = [item for item in whole.hosts if item.host.name in names]

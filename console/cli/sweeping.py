@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from actions.collect import Swept, collect
-from collectors import store
-from collectors.errors import Reach
+from actions.collect import Swept, collect, wishes
+from actions.engine import rejudge
+from actions.watch import Setup, forget_old, watch
+from collectors import store, tables
+from collectors.errors import ConfigError, Reach
 from collectors.feed_file import file_stamp, load_feed
 from collectors.observation import Observation
+from collectors.releases import Feed
+from console.cli.context import Console
+from console.cli.reading import feed_path
 from console.exit_codes import ExitCode
-from console.fleet_view import write_extract
+from console.fleet_view import read_extract, write_extract
 from console.judge import extract_of
 from console.visible import visible
 
@@ -26,39 +32,107 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-def feed_path(loaded: LoadedFleet) -> Path | None:
-    """The feed that the fleet file names, relative to it; None for the packed one."""
-    file = loaded.fleet.feeds.file
-    return loaded.beside(file) if file else None
+@contextmanager
+def prepared(loaded: LoadedFleet) -> Iterator[tuple[Setup, sqlite3.Connection]]:
+    """Everything a sweep needs, checked before anything is asked; the extract is renewed at the end.
+
+    Raises ConfigError.
+    """
+    from collectors.fleet_file import check_database_place
+
+    setup = setup_of(loaded)
+    check_database_place(loaded.database_path)
+    conn = store.open_writer(loaded.database_path)
+    try:
+        yield setup, conn
+    finally:
+        conn.close()
+
+
+def setup_of(loaded: LoadedFleet) -> Setup:
+    """Targets and feed of a fleet file; what of ssh_config is passed over is said on stderr."""
+    from collectors.fleet_file import targets
+
+    resolved = targets(loaded)
+    for warning in resolved.warnings:
+        click.echo(f"fleetctl: {visible(warning)}", err=True)
+    return Setup(loaded.fleet, resolved.targets, load_feed(feed_path(loaded)))
+
+
+def remember_extract(conn: sqlite3.Connection, loaded: LoadedFleet, feed: Feed) -> None:
+    """Keep what `status` needs of the fleet file beside the rows that were judged with it.
+
+    Rows that were judged with another fleet file or feed are judged anew first.
+    """
+    extract = extract_of(loaded.fleet, file_stamp(loaded.path), feed, feed_path(loaded))
+    before = read_extract(conn)
+    with store.transaction(conn):
+        if before is None or (before.stamp, before.feed_digest) != (extract.stamp, extract.feed_digest):
+            wanted = wishes(loaded.fleet, tables.holds(conn))
+            rejudge(conn, tables.all_hosts(conn), wanted, feed)
+        write_extract(conn, extract)
 
 
 def sweep_fleet(loaded: LoadedFleet, hosts: Iterable[str]) -> Swept:
     """Ask the named hosts once and store what they say. Raises ConfigError before anything is asked."""
-    from collectors.fleet_file import check_database_place, targets
     from collectors.ssh import SshTransport
 
-    fleet, feed = loaded.fleet, load_feed(feed_path(loaded))
-    resolved = targets(loaded)
-    for warning in resolved.warnings:
-        click.echo(f"fleetctl: {visible(warning)}", err=True)
-    check_database_place(loaded.database_path)
-    conn = store.open_writer(loaded.database_path)
+    names = list(hosts)
+    with prepared(loaded) as (setup, conn):
 
-    async def ask(names: list[str]) -> Swept:
-        progress = Progress(len(names))
-        async with SshTransport(keep=False, connections=fleet.connections) as transport:
-            swept = await collect(
-                fleet, resolved.targets, names, conn, transport, feed, on_observation=progress.seen
-            )
-        progress.end()
+        async def ask() -> Swept:
+            progress = Progress(len(names))
+            async with SshTransport(keep=False, connections=setup.fleet.connections) as transport:
+                swept = await collect(
+                    setup.fleet,
+                    setup.targets,
+                    names,
+                    conn,
+                    transport,
+                    setup.feed,
+                    on_observation=progress.seen,
+                )
+            progress.end()
+            return swept
+
+        swept = asyncio.run(ask())
+        forget_old(conn, setup.fleet)
+        remember_extract(conn, loaded, setup.feed)
         return swept
 
-    try:
-        swept = asyncio.run(ask(list(hosts)))
-        write_extract(conn, extract_of(fleet, file_stamp(loaded.path), feed, feed_path(loaded)))
-        return swept
-    finally:
-        conn.close()
+
+def watch_fleet(console: Console, loaded: LoadedFleet, on_pass: Callable[[Swept], None]) -> None:
+    """Sweep until interrupted. A fleet file that is changed meanwhile is taken at the next pass; one that is
+    wrong is named on stderr, and the last good one stays in force.
+
+    Raises Busy, tables.LeaseLost, and ConfigError before anything is asked.
+    """
+    from collectors.ssh import SshTransport
+
+    with prepared(loaded) as (setup, conn):
+        latest, stamp = setup, file_stamp(loaded.path)
+
+        def current() -> Setup:
+            nonlocal latest, stamp
+            found = file_stamp(loaded.path)
+            if found != stamp:
+                stamp = found
+                try:
+                    anew = console.load()
+                    latest = setup_of(anew)
+                    remember_extract(conn, anew, latest.feed)
+                except ConfigError as error:
+                    click.echo(
+                        f"fleetctl: the changed fleet file is not used: {visible(str(error))}", err=True
+                    )
+            return latest
+
+        async def run() -> None:
+            async with SshTransport(keep=True, connections=setup.fleet.connections) as transport:
+                await watch(conn, transport, current, on_pass=on_pass)
+
+        remember_extract(conn, loaded, setup.feed)
+        asyncio.run(run())
 
 
 def said(swept: Swept) -> ExitCode:
