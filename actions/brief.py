@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from actions.situation import Situation
-from collectors.classify import reboots_by_itself
-from collectors.extensions import lost
-from collectors.facts import HostFacts, Slot, SlotName
+from collectors.extensions import dangling, lost
+from collectors.facts import HostFacts, Operation, Slot, SlotName
 from collectors.memory import Memory
+from collectors.reboots import reboots_by_itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,11 @@ def slot_version(facts: HostFacts, memory: Memory | None, name: SlotName) -> tup
     """The release in a slot and how it is known: running, staged (told now), or remembered."""
     if name is facts.running:
         return (facts.os.version_id, "running") if facts.os.version_id else None
-    if facts.next_slot is name and facts.new_version and facts.slots and not facts.slots[name].successful:
-        return facts.new_version, "update_engine"
+    told = facts.new_version if facts.operation is Operation.NEED_REBOOT else None
+    if told is None and facts.attempt is not None and facts.attempt.staged:
+        told = facts.attempt.offered_version
+    if told is not None and facts.slots is not None and not facts.slots[name].successful:
+        return told, "update_engine"
     known = memory.slots.get(name) if memory else None
     return (known.version, "remembered") if known else None
 
@@ -113,7 +116,8 @@ def extension_problems(facts: HostFacts) -> tuple[str, ...]:
     extensions = facts.extensions
     if extensions is None:
         return ()
-    return tuple(sorted(({*extensions.candidates} - {*extensions.merged}) | {*lost(facts, extensions)}))
+    missing = {*extensions.candidates} - {*extensions.merged}
+    return tuple(sorted(missing | {*lost(facts, extensions)} | {*dangling(extensions)}))
 
 
 def _health(facts: HostFacts) -> str:

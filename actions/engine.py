@@ -95,7 +95,7 @@ def rejudge(
     for name in hosts:
         row = tables.one_host(conn, name)
         if row is not None:
-            others = tables.twins(conn, name, row.machine_id)
+            others = tuple(twin for twin in tables.twins(conn, name, row.machine_id) if twin in wishes)
             known, meaning = judged(row, wishes.get(name, Wish()), feed, others)
             memory = None if others else known.memory
             short = encode(brief(known.facts, memory, meaning)).decode()
@@ -135,7 +135,7 @@ def judged(
         seen = Answer(record.name, parsed(taken_at), known.facts, record.latency_s or 0.0)
     else:
         seen = ProbeFailed(record.name, parsed(record.asked_at), reach, record.reach_detail)
-    return known, situation(seen, memory, wish, feed, seen.at, twins=twins)
+    return known, situation(seen, memory, wish, feed, seen.at, twins=twins, last=known.facts)
 
 
 class _Recorder:
@@ -202,7 +202,7 @@ class _Recorder:
 
     def _twins(self, host: str, machine_id: str | None) -> tuple[str, ...]:
         """Other hosts with this machine id, stored or in this batch; they are judged again with it."""
-        stored = tables.twins(self.conn, host, machine_id)
+        stored = (name for name in tables.twins(self.conn, host, machine_id) if name in self.wishes)
         here = {row.name for row in self._rows if machine_id and row.machine_id == machine_id}
         others = tuple(sorted({*stored, *here} - {host}))
         self._others.update(others)
@@ -239,7 +239,8 @@ class _Recorder:
             facts = seen.facts if partial else last.facts
         detail = BROKE_OFF if isinstance(seen, Answer) else seen.detail
         failed = ProbeFailed(seen.host, seen.at, seen.reach, detail)
-        meaning = situation(seen if partial else failed, last.memory, wish, self.feed, seen.at)
+        look = seen if partial else failed
+        meaning = situation(look, last.memory, wish, self.feed, seen.at, last=last.facts)
         return HostRecord(
             name=seen.host,
             asked_at=at,

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from collectors.classify import Reason, failure_words, findings, unreached
+from collectors.classify import Reason, armed, failure_words, findings, unreached
 from collectors.facts import HostFacts
 from collectors.fleet_model import WantedUpdates
 from collectors.memory import Memory
 from collectors.observation import Answer, Observation
 from collectors.parse.update_conf import effective_group
 from collectors.releases import Feed, Standing, standing
+from collectors.slots import pair
 
 STATES = (
     "host_key_changed",
@@ -61,7 +62,7 @@ class Wish:
 class Situation:
     state: str
     reasons: tuple[Reason, ...]
-    """Each once, the state's own first; among the rest the graver first."""
+    """The state's own first; among the rest the graver first. A code may come more than once."""
     remedy: str | None
     group: str | None
     """Server group that update_engine sends."""
@@ -70,7 +71,8 @@ class Situation:
     @property
     def certain(self) -> bool:
         """False where the word `current` is not proved: nothing to measure the version against."""
-        return self.state != "current" or self.standing is not None
+        where = self.standing
+        return self.state != "current" or (where is not None and (where.is_release or where.behind > 0))
 
 
 def situation(
@@ -81,10 +83,12 @@ def situation(
     now: datetime,
     *,
     twins: tuple[str, ...] = (),
+    last: HostFacts | None = None,
 ) -> Situation:
-    """The meaning of one look. `twins`: other hosts of the fleet that gave the same machine id."""
+    """The meaning of one look. `twins`: other hosts of the fleet that gave the same machine id; `last`: the
+    facts known before, for a look that brought none."""
     if not isinstance(seen, Answer):
-        return _settle([unreached(seen), *_hold(wish)], None, None)
+        return _unseen(unreached(seen), memory, wish, feed, last)
     facts = seen.facts
     group = effective_group(facts.conf, facts.image_conf)
     reasons = [_as_wished(reason, wish) for reason in findings(facts)] + _hold(wish)
@@ -105,8 +109,21 @@ def situation(
     return _settle(reasons, group, where)
 
 
+def _unseen(
+    why: Reason, memory: Memory | None, wish: Wish, feed: Feed | None, last: HostFacts | None
+) -> Situation:
+    """A host that did not answer is what it last was, as far as that is grave; none of it makes the state."""
+    reasons = [why, *_hold(wish)]
+    known = [*armed(last)] if last else []
+    known += _remembered([], memory) if memory else []
+    reasons += [replace(reason, text=f"when last seen: {reason.text}", state=None) for reason in known]
+    group = effective_group(last.conf, last.image_conf) if last else None
+    version = last.os.version_id if last and last.os.is_flatcar else None
+    return _settle(reasons, group, standing(feed, version, group) if feed and version else None)
+
+
 def _settle(reasons: list[Reason], group: str | None, where: Standing | None) -> Situation:
-    once = {reason.code: reason for reason in reversed(reasons)}
+    once = {(reason.code, reason.text): reason for reason in reversed(reasons)}
     unique = list(reversed(once.values()))
     unique.sort(key=lambda reason: _RANK.get(reason.state or "", len(STATES)))
     state = unique[0].state if unique and unique[0].state else "incomplete"
@@ -129,8 +146,8 @@ def _as_wished(reason: Reason, wish: Wish) -> Reason:
 def _wanted(facts: HostFacts, wish: Wish, group: str | None, codes: set[str]) -> list[Reason]:
     """Differences between the host and what the fleet file wants of it."""
     reasons = []
-    if wish.channel and group and wish.channel != group:
-        text = f"follows {group}, the fleet file wants {wish.channel}"
+    if wish.channel and group is not None and wish.channel != group:
+        text = f"follows {group or 'an empty group'}, the fleet file wants {wish.channel}"
         reasons.append(Reason("drift", text, "update.conf", "drift"))
     if (
         wish.updates is WantedUpdates.MANAGED
@@ -139,11 +156,15 @@ def _wanted(facts: HostFacts, wish: Wish, group: str | None, codes: set[str]) ->
     ):
         text = "the host updates by itself, the fleet file wants updates managed"
         reasons.append(Reason("updates_not_managed", text, "update.conf", "drift"))
-    down = [name for name in wish.units if name in facts.units and facts.units[name].active != "active"]
+    down = [name for name in wish.units if facts.units and not _is_active(facts, name)]
     if down:
-        text = f"not active: {', '.join(down[:3])}"
+        text = f"not active, or not there: {', '.join(down[:3])}"
         reasons.append(Reason("unit_down", text, "[health] units", "degraded"))
     return reasons
+
+
+def _is_active(facts: HostFacts, name: str) -> bool:
+    return name in facts.units and facts.units[name].active == "active"
 
 
 def _remembered(seen: list[Reason], memory: Memory) -> list[Reason]:
@@ -162,7 +183,12 @@ def _remembered(seen: list[Reason], memory: Memory) -> list[Reason]:
         text = f"the other slot was overwritten by an attempt seen {memory.attempt_at:%Y-%m-%d %H:%M} UTC"
         reasons.append(Reason("rollback_unsafe", text, "remembered"))
     if memory.replaces is not None:
-        reasons.append(Reason("replaced", "another machine had this name before", "machine id"))
+        what = (
+            "it was installed anew"
+            if memory.replaces == memory.machine_id
+            else "another machine had this name"
+        )
+        reasons.append(Reason("replaced", f"{what} before {memory.since:%Y-%m-%d %H:%M} UTC", "machine id"))
     return reasons
 
 
@@ -176,6 +202,9 @@ def _noted(reason: Reason, memory: Memory) -> Reason:
 
 def _just_updated(memory: Memory | None, now: datetime, facts: HostFacts) -> list[Reason]:
     """The updater keeps the version it left until its first check after the boot; we for an hour."""
+    both = pair(facts)
+    if both is not None and not both[0].successful:
+        return []
     before = facts.prefs.previous_version if facts.prefs else None
     both_known = before and facts.os.version_id and not facts.flags.staged_marker
     if both_known and before != facts.os.version_id:
@@ -189,7 +218,12 @@ def _standing(facts: HostFacts, where: Standing | None, group: str | None) -> li
     if where is None:
         text = "how far behind it is cannot be told: no feed for its group or version"
         return [Reason("standing_unknown", text, "releases", "current")]
-    by_number = "" if where.channel == (group or "stable") else ", by its version number"
+    by_number = "" if where.channel == ("stable" if group is None else group) else ", by its version number"
+    if where.behind == 0 and not where.is_release:
+        text = (
+            f"runs no release of {where.channel}{by_number}; it will not move until {where.newest} is passed"
+        )
+        return [Reason("ahead", text, "releases", "current")]
     if where.behind == 0:
         text = f"runs the newest of {where.channel}{by_number}"
         return [Reason("current", text, "releases", "current")]
@@ -231,21 +265,23 @@ REMEDIES = {
     "reset_armed": "flatcar-reset --stop on the host cancels it; do not reboot before",
     "first_boot_armed": "remove first_boot from /boot/flatcar if it is not meant; do not reboot before",
     "unconfirmed": "wait a minute; if it stays so, look at update-engine.service, and do not reboot",
-    "staged_reset": "make the running slot boot next again, or reboot to activate it",
+    "staged_reset": "make the running slot boot next again, or reboot to activate it; stop locksmithd first",
     "staged_will_reboot": "stop and mask locksmithd for this boot to keep it from rebooting",
     "staged_not_next": "reset the update status; the next check stages it again",
+    "rollback_unsafe": "do not reboot: make the running slot boot next again",
     "rollback_armed": "reboot to go back, or make the running slot boot next again",
     "reverted_fresh": "read the previous boot's journal before this version is tried again",
     "reverted_settled": "read the journal of the failed boot before this version is tried again",
-    "failed": "read update-engine's journal; the other slot is no way back until an update completes",
+    "failed": "read update-engine's journal for the cause",
+    "conf_odd": "write SERVER and GROUP anew, without the characters that update_engine trips over",
     "pxe": "boot it from a newer image",
     "extension_broken": "read the journal of systemd-sysext.service",
     "extension_incompatible": "install an image made for this OS, or refresh the extensions",
     "degraded": "look at the failed units on the host",
     "unit_down": "look at the named units on the host",
     "residue": "set SERVER in /etc/flatcar/update.conf to what it was",
-    "masked": "unmask update-engine.service: without it the next reboot falls back",
-    "engine_down": "start update-engine.service: without it the next reboot falls back",
+    "masked": "unmask update-engine.service: without it no new boot is confirmed",
+    "engine_down": "start update-engine.service: without it no new boot is confirmed",
     "updates_disabled": "remove SERVER=disabled from /etc/flatcar/update.conf",
     "drift": "set GROUP in /etc/flatcar/update.conf, or change the fleet file",
     "updates_not_managed": "set SERVER=disabled in /etc/flatcar/update.conf, or change the fleet file",

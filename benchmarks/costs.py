@@ -78,6 +78,15 @@ def run(
         return Ended(tuple(argv), wall_s, cpu_s, process.returncode, out.read(), err.read())
 
 
+def plain_environment() -> dict[str, str]:
+    """This process's environment without Python's switches: modules are compiled once and kept so."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == "PYTHONPATH" or not name.startswith("PYTHON")
+    }
+
+
 def cpu_of(pid: int) -> float | None:
     """CPU seconds of a running process and of its children that ended; None where /proc does not tell."""
     try:

@@ -15,10 +15,9 @@ _BLOCKS = 5
 
 
 def login_floor_s(exchange: str) -> float:
-    """CPU seconds of a key exchange, an ed25519 host key checked and an ed25519 login signed; the best of tries.
+    """CPU seconds of a key exchange, an ed25519 host key checked, an ed25519 login signed; the best of tries.
 
-    `exchange` is SSH's name of it: x25519, with ML-KEM-768 beside where it says so. Ciphers and hashes are left
-    out.
+    `exchange` is SSH's name of it: x25519, and ML-KEM-768 where it says so. Ciphers and hashes are left out.
     """
     ours, theirs = X25519PrivateKey.generate(), X25519PrivateKey.generate().public_key()
     host, user, message = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate(), os.urandom(256)

@@ -52,7 +52,7 @@ class Field:
     def environment(self) -> Mapping[str, str]:
         """Without the user's own settings, agent and colours."""
         home = str(self.work)
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         return {**kept, "HOME": home, "XDG_CONFIG_HOME": home, "CLUSTERSHELL_CFGDIR": home, "NO_COLOR": "1"}
 
     @property

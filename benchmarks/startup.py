@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.costs import Ended, median, median_ratio, run
+from benchmarks.costs import Ended, median, median_ratio, plain_environment, run
 from benchmarks.looks import stored_fleet
 from benchmarks.report import Goal, count, ended, parser, print_goals, print_heading, print_table
 
@@ -47,10 +47,11 @@ def commands(fleet_file: Path, host: str) -> dict[str, list[str]]:
 
 def measured(found: Mapping[str, Sequence[str]], runs: int) -> dict[str, list[Ended]]:
     """Every command once a round; a round before the first is not counted."""
+    env = plain_environment()
     costs: dict[str, list[Ended]] = {name: [] for name in found}
     for number in range(runs + 1):
         for name, argv in found.items():
-            done = run(argv, timeout_s=TIMEOUT_S).checked()
+            done = run(argv, timeout_s=TIMEOUT_S, env=env).checked()
             if number:
                 costs[name].append(done)
     return costs
@@ -70,7 +71,8 @@ def dearest_imports(argv: Sequence[str], number: int = 10) -> list[tuple[str, fl
     owns: dict[str, list[float]] = {}
     wholes: dict[str, list[float]] = {}
     for _ in range(IMPORT_RUNS):
-        told = run([sys.executable, "-X", "importtime", *argv], timeout_s=TIMEOUT_S).checked().stderr
+        command = [sys.executable, "-X", "importtime", *argv]
+        told = run(command, timeout_s=TIMEOUT_S, env=plain_environment()).checked().stderr
         for own, whole, name in _IMPORT.findall(told):
             owns.setdefault(name.decode(), []).append(int(own) / 1000)
             wholes.setdefault(name.decode(), []).append(int(whole) / 1000)
@@ -81,8 +83,8 @@ def dearest_imports(argv: Sequence[str], number: int = 10) -> list[tuple[str, fl
 def benchmark(hosts: int, runs: int) -> None:
     print_heading(f"start-up, {hosts} hosts stored", ("click", "msgspec", "ClusterShell"))
     with tempfile.TemporaryDirectory(prefix="fleetctl-bench-") as folder:
-        stored = stored_fleet(Path(folder), hosts)
-        found = commands(stored.loaded.path, stored.loaded.fleet.hosts[0].name)
+        loaded = stored_fleet(Path(folder), hosts)
+        found = commands(loaded.path, loaded.fleet.hosts[0].name)
         costs = measured(found, runs)
         cpu = {name: [one.cpu_s * 1000 for one in several] for name, several in costs.items()}
         rows = [
@@ -98,7 +100,7 @@ def benchmark(hosts: int, runs: int) -> None:
         print(f"medians of {runs} runs")
         print_table(["command", "CPU ms", "wall ms", "x pass", "bytes out"], rows)
         print_goals(goals(cpu))
-        in_process = ["-m", "console.cli", "--fleet", str(stored.loaded.path), "status"]
+        in_process = ["-m", "console.cli", "--fleet", str(loaded.path), "status"]
         imports = dearest_imports(in_process)
     print(f"dearest imports of `{STATUS}`, with the cost of measuring them")
     cells = [[name, f"{own:.2f}", f"{whole:.2f}"] for name, own, whole in imports]

@@ -1,6 +1,6 @@
 """`python -m benchmarks.store`: what storing a sweep costs, and how the file grows (goal G8).
 
-Every observation goes the product's way: `Recorder.observed`, then `write` for each hundred hosts, to a file.
+Every observation goes the product's way, `actions.engine.record` for each hundred hosts, into a file.
 The hosts are simulated, each with its own machine, boot and disks; their answers are parsed beforehand.
 """
 
@@ -16,10 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from actions.brief import brief
-from actions.engine import Recorder, write
 from actions.situation import Wish, situation
 from benchmarks.costs import median
-from benchmarks.looks import STARTED_AT, look_at
+from benchmarks.looks import STARTED_AT, look_at, record_all
 from benchmarks.report import Goal, count, ended, parser, print_goals, print_heading, print_table
 from collectors import store
 from collectors.feed_file import load_feed
@@ -45,21 +44,19 @@ SWEEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One sweep, per host where it says us."""
+    """One sweep; us are CPU, per host."""
 
     record_us: float
-    """`Recorder.observed`: remember, judge, encode, hash, compare."""
+    """The whole way: read what is known, remember, judge, encode, hash, compare, write, commit."""
     judge_us: float
     """Of these: what the situation and the brief take."""
-    write_us: float
-    """SQL, and the commit of each batch."""
     grown_bytes: int
     changed_hosts: int
     change_rows: int
 
     @property
     def store_us(self) -> float:
-        return self.record_us - self.judge_us + self.write_us
+        return self.record_us - self.judge_us
 
 
 def at_work(hosts: Sequence[PlannedHost]) -> list[list[Observation]]:
@@ -95,30 +92,18 @@ def later(seen: Observation, at: datetime) -> Observation:
 
 
 def one_sweep(conn: sqlite3.Connection, looks: Sequence[Observation], feed: Feed, path: Path) -> Cost:
-    size, changes = _size_bytes(conn, path), _count(conn, "SELECT count(*) FROM changes")
+    size, hosts = _size_bytes(conn, path), len(looks)
     newest = _count(conn, "SELECT coalesce(max(id), 0) FROM changes")
-    clock = time.process_time
-    recorder, record_s, write_s = Recorder(conn, {}, feed), 0.0, 0.0
-    for seen in looks:
-        started = clock()
-        recorder.observed(seen)
-        recorded = clock()
-        record_s += recorded - started
-        if recorder.queue.is_full:
-            write(conn, recorder.take())
-            write_s += clock() - recorded
-    started = clock()
-    write(conn, recorder.finish())
-    write_s += clock() - started
-    hosts = len(looks)
-    changed = _count(conn, f"SELECT count(DISTINCT host) FROM changes WHERE id > {newest}")
+    started = time.process_time()
+    record_all(conn, looks, {}, feed)
+    record_s = time.process_time() - started
+    fresh = f"FROM changes WHERE id > {newest} AND path <> '/reach'"
     return Cost(
         record_us=record_s / hosts * 1e6,
         judge_us=_judging_s(looks, feed) / hosts * 1e6,
-        write_us=write_s / hosts * 1e6,
         grown_bytes=_size_bytes(conn, path) - size,
-        changed_hosts=changed,
-        change_rows=_count(conn, "SELECT count(*) FROM changes") - changes,
+        changed_hosts=_count(conn, f"SELECT count(DISTINCT host) {fresh}"),
+        change_rows=_count(conn, f"SELECT count(*) {fresh}"),
     )
 
 
@@ -151,12 +136,12 @@ def measured(hosts: int, rounds: int, folder: Path) -> list[list[Cost]]:
 def show(found: Sequence[Sequence[Cost]], hosts: int) -> None:
     rows = []
     for name, costs in zip(SWEEPS, found, strict=True):
-        one, fields = costs[-1], ("record_us", "judge_us", "write_us", "store_us")
+        one, fields = costs[-1], ("record_us", "judge_us", "store_us")
         times = (median(getattr(cost, field) for cost in costs) for field in fields)
         each = f"{one.grown_bytes / one.changed_hosts:.0f}" if one.changed_hosts else "-"
         counts = (f"{one.grown_bytes / hosts:.0f}", f"{one.changed_hosts}", f"{one.change_rows}", each)
         rows.append([name, *(f"{value:.0f}" for value in times), *counts])
-    columns = ("record", "of it judge", "write", "store", "bytes/host", "changed", "rows", "bytes/changed")
+    columns = ("record", "of it judge", "store", "bytes/host", "changed", "rows", "bytes/changed")
     print_table(["us/host", *columns], rows)
 
 

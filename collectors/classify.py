@@ -11,20 +11,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from collectors.errors import Reach
-from collectors.extensions import lost, staged_images, will_drop
+from collectors.extensions import dangling, lost, staged_images, will_drop
 from collectors.facts import (
     Attempt,
     CoordinatorState,
     HostFacts,
     Operation,
+    Slot,
     SlotName,
 )
 from collectors.observation import ProbeFailed
 from collectors.parse.update_conf import server_kind
 from collectors.parse.update_engine import explain
+from collectors.reboots import (
+    Plan,
+    cluster_may_reboot,
+    has_begun,
+    locksmithd_is_up,
+    plan,
+    reboots_by_itself,
+    window,
+)
 from collectors.slots import Fallback, fallback, is_rollback_armed, is_staged, pair
 
-UPDATER, LOCKSMITHD, SYSEXT = "update-engine.service", "locksmithd.service", "systemd-sysext.service"
+UPDATER, SYSEXT = "update-engine.service", "systemd-sysext.service"
 ESSENTIAL = {
     "units": "services",
     "manager": "system state",
@@ -38,7 +48,9 @@ ESSENTIAL = {
     "coordinator": "locksmithd's state",
 }
 """Without these a host is not called healthy; os-release, slots and status have reasons of their own."""
-STARTING = frozenset({"running", "starting", "initializing"})
+STARTING = frozenset({"starting", "initializing"})
+SLOW_AFTER_S = 600.0
+"""Seconds of uptime after which a boot that is not finished, or not confirmed, is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +133,23 @@ def _engine_is_down(facts: HostFacts) -> bool:
 
 
 def _boot(facts: HostFacts) -> Iterator[Reason]:
+    yield from armed(facts)
+    state = facts.coordinator.state if facts.coordinator else None
+    if state is CoordinatorState.REBOOTING and locksmithd_is_up(facts):
+        yield Reason("rebooting", "locksmithd is rebooting it", "coordinator.conf", "rebooting")
+    if facts.flags.no_update:
+        text = "an image without slots (PXE or ISO): it updates by booting another image"
+        yield Reason("pxe", text, "/usr/.noupdate", "no_slots")
+
+
+def armed(facts: HostFacts) -> Iterator[Reason]:
+    """What makes the next reboot a loss."""
     if facts.flags.reset_armed:
         text = "the next reboot wipes the host (flatcar-reset is armed)"
         yield Reason("reset_armed", text, "/selective-os-reset", "reset_armed")
     if facts.flags.first_boot_armed:
         text = "Ignition runs again at the next boot (first_boot is armed)"
         yield Reason("first_boot_armed", text, "/boot/flatcar/first_boot", "reset_armed")
-    state = facts.coordinator.state if facts.coordinator else None
-    if state is CoordinatorState.REBOOTING:
-        yield Reason("rebooting", "locksmithd is rebooting it", "coordinator.conf", "rebooting")
-    if facts.flags.no_update:
-        text = "an image without slots (PXE or ISO): it updates by booting another image"
-        yield Reason("pxe", text, "/usr/.noupdate", "no_slots")
 
 
 def _slots(facts: HostFacts) -> Iterator[Reason]:
@@ -142,9 +159,7 @@ def _slots(facts: HostFacts) -> Iterator[Reason]:
     running, other = both
     flags = f"{running.name} {_flags(facts, running.name)}, {other.name} {_flags(facts, other.name)}"
     if not running.successful:
-        up = f", up {facts.passing.uptime_s:.0f} s" if facts.passing.uptime_s is not None else ""
-        text = f"{running.name} is not confirmed yet{up}: a reboot now would fall back"
-        yield Reason("unconfirmed", text, flags, "unconfirmed")
+        yield Reason("unconfirmed", _unconfirmed(facts, running), flags, "unconfirmed")
     fell = fallback(facts)
     if fell is Fallback.FRESH:
         text = f"{other.name} failed to boot, {running.name} came back"
@@ -157,30 +172,39 @@ def _slots(facts: HostFacts) -> Iterator[Reason]:
     if facts.slots.damaged:
         text = "one copy of the partition table is damaged; the next boot repairs it"
         yield Reason("table_damaged", text, "cgpt show")
-    yield from _way_back(facts, flags)
-
-
-def _way_back(facts: HostFacts, flags: str) -> Iterator[Reason]:
-    """Whether the other slot is a way back. Flags alone never prove it: an attempt overwrites it first."""
-    both = pair(facts)
-    if both is None:
-        return
-    running, other = both
     if other.priority == 0 and not other.successful:
         yield Reason("never_updated", f"{other.name} is empty or unusable: no way back", flags)
-    if not other.successful or not running.successful or is_rollback_armed(facts):
-        return
-    idle = facts.operation is Operation.IDLE
-    untouched = facts.prefs is not None and facts.prefs.next_operation in (None, -1)
-    if idle and untouched and facts.attempt is not None and not facts.attempt.overwrote:
-        if facts.attempt.reaches_boot:
-            yield Reason("rollback_available", f"{other.name} ran before and is confirmed", flags)
-        else:
-            text = f"{other.name} is confirmed; the journal is too long to show that no attempt touched it"
-            yield Reason("rollback_unproved", text, flags)
-    elif facts.operation is not None and (facts.attempt is not None or not idle):
-        text = f"{other.name} says confirmed, but an update attempt has overwritten it since this boot"
-        yield Reason("rollback_unsafe", text, "update-engine journal")
+    if running.successful and other.successful:
+        yield _way_back(facts, other, flags)
+
+
+def _unconfirmed(facts: HostFacts, running: Slot) -> str:
+    up_s = facts.passing.uptime_s
+    up = f", up {up_s:.0f} s" if up_s is not None and up_s < SLOW_AFTER_S else ""
+    late = ", long after its boot" if up_s is not None and up_s >= SLOW_AFTER_S else ""
+    chosen = facts.next_slot
+    then = "would find nothing to start" if chosen is None else "would fall back"
+    if chosen is running.name:
+        then = "would try it once more"
+    return f"{running.name} is not confirmed{late or ' yet'}{up}: a reboot now {then}"
+
+
+def _way_back(facts: HostFacts, other: Slot, flags: str) -> Reason:
+    """Whether the other slot is a way back. Flags alone never prove it: an attempt overwrites it first."""
+    attempt, prefs, operation = facts.attempt, facts.prefs, facts.operation
+    is_next = is_rollback_armed(facts)
+    is_written = operation is not None and operation.overwrites_other_slot
+    in_progress = prefs is not None and prefs.next_operation is not None and prefs.next_operation >= 0
+    has_failed = prefs is not None and bool(prefs.failures)
+    if is_written or in_progress or has_failed or (attempt is not None and attempt.overwrote):
+        text = f"{other.name} says confirmed, but an update attempt has overwritten it"
+        if is_next:
+            text = f"{other.name} boots next, but an update attempt has overwritten it: it may not come up"
+        return Reason("rollback_unsafe", text, "journal, prefs", "rollback_armed" if is_next else None)
+    if operation is Operation.IDLE and prefs is not None and attempt is not None and attempt.reaches_boot:
+        return Reason("rollback_available", f"{other.name} ran before and is confirmed", flags)
+    text = f"{other.name} is confirmed; that no attempt has overwritten it since cannot be shown"
+    return Reason("rollback_unproved", text, flags)
 
 
 def _flags(facts: HostFacts, name: SlotName) -> str:
@@ -191,77 +215,65 @@ def _flags(facts: HostFacts, name: SlotName) -> str:
 
 def _update(facts: HostFacts) -> Iterator[Reason]:
     operation = facts.operation
-    moving = (Operation.CHECKING, Operation.AVAILABLE, Operation.DOWNLOADING, Operation.VERIFYING)
     version = facts.new_version or "a release whose version is not known"
-    if operation in (*moving, Operation.FINALIZING):
+    if operation is Operation.CHECKING:
+        yield Reason("staging", "asking the update server", str(operation), "staging")
+    elif operation is not None and (operation.overwrites_other_slot):
         share = f", {facts.passing.progress:.0%}" if facts.passing.progress else ""
         word = str(operation).removeprefix("UPDATE_STATUS_").replace("_", " ").lower()
         yield Reason("staging", f"{word}{share}: {version}", str(operation), "staging")
     staged = is_staged(facts)
-    if staged:
-        yield from _staged(facts, version)
-    elif operation is Operation.NEED_REBOOT and staged is False:
-        text = f"{version} was staged, but the next boot stays on the running slot"
-        yield Reason("staged_not_next", text, "cgpt show", "staged_not_next")
-    elif operation is Operation.NEED_REBOOT:
-        yield Reason("staged", f"{version} is staged; slots not read", str(operation), "staged")
+    if operation is Operation.NEED_REBOOT or (staged and operation in (Operation.IDLE, None)):
+        yield from _staged(facts, staged, version)
     if is_rollback_armed(facts):
-        text = f"the next boot goes back to {facts.next_slot}, which ran before"
+        text = f"the next boot goes back to {facts.next_slot}, which was confirmed before"
         yield Reason("rollback_armed", text, "cgpt show", "rollback_armed")
     yield from _failure(facts)
 
 
-def _staged(facts: HostFacts, version: str) -> Iterator[Reason]:
-    slot = facts.next_slot
-    if facts.operation is Operation.IDLE:
+def _staged(facts: HostFacts, staged: bool | None, version: str) -> Iterator[Reason]:
+    slot, operation = facts.next_slot, facts.operation
+    state = "staged" if staged is not False else "staged_not_next"
+    if operation is Operation.IDLE:
         text = f"the status was reset, but the next boot is still {slot}, which was staged"
         yield Reason("staged_reset", text, "IDLE, no marker", "staged")
         yield Reason("staged", f"{slot} boots next", "cgpt show", "staged")
-        return
-    if facts.operation is not Operation.NEED_REBOOT:
-        return
-    yield Reason("staged", f"{version} is staged in {slot}, it boots next", "cgpt show", "staged")
-    if facts.new_version is None:
+    elif operation is None:
+        yield Reason("staged", f"{slot} was staged, it boots next", "cgpt show", "staged")
+    elif staged:
+        yield Reason("staged", f"{version} is staged in {slot}, it boots next", "cgpt show", "staged")
+    elif staged is None:
+        yield Reason("staged", f"{version} is staged; slots not read", str(operation), "staged")
+    else:
+        text = f"{version} was staged, but the next boot stays on the running slot"
+        yield Reason("staged_not_next", text, "cgpt show", "staged_not_next")
+    if operation is Operation.NEED_REBOOT and facts.new_version is None:
         text = "the updater restarted after staging and no longer tells the version"
         yield Reason("staged_restarted", text, "NEED_REBOOT 0.0.0")
-    if not reboots_by_itself(facts):
+    yield from _by_itself(facts, state)
+
+
+def _by_itself(facts: HostFacts, state: str) -> Iterator[Reason]:
+    """Who will reboot a staged host, if anybody."""
+    if cluster_may_reboot(facts):
+        text = "locksmithd is masked beside a kubelet: FLUO or kured may reboot it"
+        yield Reason("cluster_may_reboot", text, "locksmithd.service masked")
+    if plan(facts) is Plan.BROKEN:
+        text = "locksmithd's strategy or window is wrong: it ends instead of rebooting"
+        yield Reason("locksmithd_broken", text, "update.conf")
+    will = reboots_by_itself(facts)
+    if will is None and plan(facts) in (Plan.ANY_TIME, Plan.WINDOW):
+        text = "locksmithd runs and may reboot it all the same"
+        yield Reason("may_reboot", text, "locksmithd.service active")
+    if not will:
         return
-    if has_window(facts) and not _has_begun(facts):
-        conf = facts.conf
-        window = f"{conf.window_start}, {conf.window_length}" if conf else ""
-        text = f"locksmithd reboots it by itself in its window ({window}, the host's time)"
-        yield Reason("staged_window", text, "coordinator.conf", "staged")
+    if plan(facts) is Plan.WINDOW and not has_begun(facts):
+        start, length = window(facts)
+        text = f"locksmithd reboots it by itself in its window ({start}, {length}, the host's time)"
+        yield Reason("staged_window", text, "coordinator.conf", state)
     else:
         text = "locksmithd reboots it by itself, at any moment"
-        yield Reason("staged_will_reboot", text, "locksmithd.service active", "staged")
-
-
-def reboots_by_itself(facts: HostFacts) -> bool | None:
-    """Whether something on the host activates what is staged without us; None where not known.
-
-    Once locksmithd plans a reboot a reset does not stop it.
-    Source: flatcar/locksmith:locksmithctl/daemon.go@5b2275e.
-    """
-    staged = is_staged(facts)
-    if facts.flags.no_update:
-        return False
-    if _has_begun(facts):
-        return True
-    unit = facts.units.get(LOCKSMITHD)
-    if staged is None or unit is None:
-        return None
-    strategy = facts.coordinator.strategy if facts.coordinator else None
-    waits = unit.active in ("active", "activating", "reloading") and strategy != "off"
-    return staged and facts.operation is Operation.NEED_REBOOT and waits
-
-
-def has_window(facts: HostFacts) -> bool:
-    return bool(facts.conf and facts.conf.window_start and facts.conf.window_length)
-
-
-def _has_begun(facts: HostFacts) -> bool:
-    state = facts.coordinator.state if facts.coordinator else None
-    return state in (CoordinatorState.REBOOT_PLANNED, CoordinatorState.REBOOTING)
+        yield Reason("staged_will_reboot", text, "locksmithd.service active", state)
 
 
 def _failure(facts: HostFacts) -> Iterator[Reason]:
@@ -304,22 +316,24 @@ def _updater(facts: HostFacts) -> Iterator[Reason]:
         return
     unit = facts.units.get(UPDATER)
     if unit is not None and unit.is_masked:
-        text = "update-engine is masked: no updates, and no boot is confirmed"
+        text = "update-engine is masked: no updates, and no new boot will be confirmed"
         yield Reason("masked", text, UPDATER, "updates_off")
     elif _engine_is_down(facts) and facts.operation is None:
         text = f"update-engine is {unit.active if unit else 'down'}: no boot will be confirmed"
         yield Reason("engine_down", text, UPDATER, "updates_off")
     match server_kind(server_of(facts)):
-        case "localhost" if facts.updater_running is False:
-            text = "SERVER still points at the host itself, left by flatcar-update: it gets no updates"
-            yield Reason("residue", text, "update.conf", "updates_off")
         case "localhost" if facts.updater_running:
             yield Reason("staging", "flatcar-update is running", "pgrep", "staging")
+        case "localhost":
+            known = "" if facts.updater_running is False else "; whether flatcar-update runs is not known"
+            text = f"SERVER points at the host itself, as flatcar-update leaves it: it gets no updates{known}"
+            yield Reason("residue", text, "update.conf", "updates_off")
         case "disabled":
             yield Reason("updates_disabled", "SERVER is set so that no update is fetched", "update.conf")
     if facts.conf and facts.conf.odd_lines:
         text = f"update.conf has lines that update_engine reads otherwise: {facts.conf.odd_lines[0]}"
-        yield Reason("conf_odd", text, "update.conf")
+        broken = any("\\r" in (value or "") for value in (facts.conf.server, facts.conf.group))
+        yield Reason("conf_odd", text, "update.conf", "updates_off" if broken else None)
     if facts.foreign_order:
         yield Reason("foreign_order", "another console has an order here", "/run/fleetctl/order")
 
@@ -334,6 +348,9 @@ def _extensions(facts: HostFacts) -> Iterator[Reason]:
     for name in lost(facts, extensions):
         text = f"{name} is set up, but its service does not exist"
         yield Reason("extension_broken", text, "docker, containerd", "extension_problem")
+    for name in dangling(extensions):
+        text = f"{name} is set up, but its image is not there"
+        yield Reason("extension_broken", text, "/etc/extensions", "extension_problem")
     for name in sorted(set(extensions.candidates) - set(extensions.merged)):
         text = f"{name} is listed but not merged: made for another OS, or added since the last refresh"
         yield Reason("extension_incompatible", text, "systemd-sysext", "extension_problem")
@@ -352,5 +369,9 @@ def _health(facts: HostFacts) -> Iterator[Reason]:
         shown = ", ".join(failed[:3]) + (f" and {len(failed) - 3} more" if len(failed) > 3 else "")
         count = "1 unit" if len(failed) == 1 else f"{len(failed)} units"
         yield Reason("degraded", f"{count} failed: {shown}", "systemctl --failed", "degraded")
-    elif facts.system_state not in (None, *STARTING):
-        yield Reason("degraded", f"the system is {facts.system_state}", "systemctl", "degraded")
+        return
+    state, up_s = facts.system_state, facts.passing.uptime_s
+    is_slow = state in STARTING and up_s is not None and up_s >= SLOW_AFTER_S
+    if is_slow or state not in (None, "running", *STARTING):
+        late = " still, long after its boot" if is_slow else ""
+        yield Reason("degraded", f"the system is {state}{late}", "systemctl", "degraded")

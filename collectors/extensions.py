@@ -6,9 +6,21 @@ flatcar/sysext-bakery@80959c1.
 
 from __future__ import annotations
 
+import re
+
 from collectors.compat import drops_on_update
 from collectors.facts import Extensions, HostFacts
 from collectors.parse.sysext_links import image_version, kind_of
+
+_AFTER_NAME = re.compile(r"\.|-v?[0-9]|-initial\.")
+
+
+def dangling(extensions: Extensions) -> tuple[str, ...]:
+    """Names whose link leads nowhere: systemd-sysext passes over them without a word."""
+    links = extensions.links.items()
+    return tuple(
+        name for name, link in links if not (link.exists or link.is_mask or name in extensions.merged)
+    )
 
 
 def lost(facts: HostFacts, extensions: Extensions) -> tuple[str, ...]:
@@ -59,8 +71,9 @@ def merged_image(extensions: Extensions, name: str) -> str | None:
 
 
 def _stem(image: str, name: str) -> bool:
+    """Whether an image file is one of this name: NAME.raw, NAME-1.2.raw, NAME-v1.2.raw, NAME-initial.raw."""
     file = image.rpartition("/")[2]
-    return file.startswith((f"{name}-", f"{name}."))
+    return file.startswith(name) and _AFTER_NAME.match(file[len(name) :]) is not None
 
 
 def will_drop(extensions: Extensions, name: str) -> bool:
@@ -72,5 +85,6 @@ def will_drop(extensions: Extensions, name: str) -> bool:
 
 def version_of(extensions: Extensions, name: str) -> str | None:
     meta = extensions.meta.get(name)
-    image = merged_image(extensions, name) or extensions.candidates.get(name, "")
+    link = extensions.links.get(name)
+    image = merged_image(extensions, name) or (link.target if link else extensions.candidates.get(name, ""))
     return (meta.version if meta else None) or image_version(name, image)

@@ -37,6 +37,7 @@ class Trouble:
     detail: str | None = None
     running: str | None = None
     """The version that ran when it was seen."""
+    boot_id: str | None = None
     acknowledged: bool = False
     """A person has taken note: it is told, and makes no state any more."""
 
@@ -108,14 +109,18 @@ def _other_slot(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
     if facts.running is None:
         return memory
     other, slots = facts.running.other, dict(memory.slots)
-    if is_staged(facts) and facts.operation is Operation.NEED_REBOOT:
-        if facts.new_version:
-            slots[other] = SlotMemory(facts.new_version, "staged", at)
-        return replace(memory, slots=slots, attempt_at=None)
-    overwritten = facts.attempt is not None and facts.attempt.overwrote and not facts.attempt.staged
+    held, attempt = slots.get(other), facts.attempt
+    overwritten = attempt is not None and attempt.overwrote and not attempt.staged
     if overwritten or (facts.operation is not None and facts.operation.overwrites_other_slot):
         slots.pop(other, None)
         return replace(memory, slots=slots, attempt_at=memory.attempt_at or at)
+    if is_staged(facts) or facts.operation is Operation.NEED_REBOOT:
+        version = facts.new_version or (attempt.offered_version if attempt and attempt.staged else None)
+        if version:
+            slots[other] = SlotMemory(version, "staged", at)
+        elif held is not None and held.source != "staged":
+            slots.pop(other)
+        return replace(memory, slots=slots, attempt_at=None)
     return memory
 
 
@@ -140,18 +145,39 @@ def _failure(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
     newest = facts.attempt
     staged = facts.operation is Operation.NEED_REBOOT or (newest is not None and newest.staged)
     checked = newest is not None and newest.no_update and known is not None and known.version is None
-    moved = known is not None and known.running != facts.os.version_id
-    return replace(memory, failed=None) if staged or checked or moved else memory
+    risen = known is not None and _risen(known.running, facts.os.version_id)
+    return replace(memory, failed=None) if staged or checked or risen else memory
+
+
+def _risen(before: str | None, now: str | None) -> bool:
+    """Whether a newer version runs; unknown is no."""
+    old, new = version_key(before or ""), version_key(now or "")
+    return old is not None and new is not None and new > old
 
 
 def _reversion(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
-    known = memory.reverted
-    if fallback(facts) in (Fallback.FRESH, Fallback.SETTLED) and facts.running is not None:
-        if known is not None:
-            return memory
-        held = memory.slots.get(facts.running.other)
-        version = held.version if held else None
-        return replace(memory, reverted=Trouble(at, version, running=facts.os.version_id))
-    moved = known is not None and known.running != facts.os.version_id
+    known, trace = memory.reverted, fallback(facts)
+    if trace in (Fallback.FRESH, Fallback.SETTLED) and facts.running is not None:
+        return _reverted(memory, facts, at, is_fresh=trace is Fallback.FRESH)
+    risen = known is not None and _risen(known.running, facts.os.version_id)
     tried_again = known is not None and known.acknowledged and is_staged(facts)
-    return replace(memory, reverted=None) if moved or tried_again else memory
+    return replace(memory, reverted=None) if risen or tried_again else memory
+
+
+def _reverted(memory: Memory, facts: HostFacts, at: datetime, *, is_fresh: bool) -> Memory:
+    """The slot that failed holds what was staged last; what ran there before is gone."""
+    assert facts.running is not None
+    known, other, slots = memory.reverted, facts.running.other, dict(memory.slots)
+    held = slots.get(other)
+    version = held.version if held and held.source == "staged" else None
+    if version is None:
+        slots.pop(other, None)
+    boot_id = facts.identity.boot_id
+    is_new = (
+        known is None
+        or (is_fresh and known.boot_id != boot_id)
+        or (version is not None and version != known.version)
+    )
+    if is_new:
+        known = Trouble(at, version, running=facts.os.version_id, boot_id=boot_id)
+    return replace(memory, slots=slots, reverted=known)

@@ -22,7 +22,8 @@ class Answer:
     def reach(self) -> Reach:
         if not self.facts.complete:
             return Reach.PROBE_INCOMPLETE
-        return Reach.OK if self.facts.os.is_flatcar else Reach.NOT_FLATCAR
+        other = self.facts.os.id is not None and not self.facts.os.is_flatcar
+        return Reach.NOT_FLATCAR if other else Reach.OK
 
 
 @dataclass(frozen=True, slots=True)

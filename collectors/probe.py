@@ -7,7 +7,8 @@ never changes within a version; without sudo they are absent and all else is the
 The probe only reads: no `cgpt next`, no update_engine_client, no mount, no network.
 
 A frame: `MARK B name` line, content, `MARK E rc` line; the last line is `MARK Z count`. rc 124: timed out,
-127: no such program. What stands outside of frames (banners, a .bashrc's words) is no answer.
+127: no such program; of a file 1: absent, 2: not readable. What stands outside of frames (banners, a
+.bashrc's words) is no answer.
 Sources: flatcar/update_engine@7382641, flatcar/seismograph@7ac56da, flatcar/locksmith@5b2275e,
 systemd 252 to 262 for the tools asked; the layout of files: flatcar/scripts:build_library@ab6d76d.
 """
@@ -58,8 +59,9 @@ ROOT_TEXT = "; ".join(
         '; do [ -f $P/$k ] && { v=; IFS= read -r -d "" -n 80 v <$P/$k'
         '; printf "%s\\t%s\\n" $k "$v"; }; done; E 0',
         "B journal; mapfile -t J < <(timeout -k 1 6 journalctl -q -b -u update-engine.service -o short-unix"
-        f" -n {_JOURNAL_LENGTH} </dev/null 2>/dev/null); wait $!; r=$?; w=whole"
-        f"; [ ${{#J[@]}} -ge {_JOURNAL_LENGTH} ] && w=part; o=0"
+        f" -n {_JOURNAL_LENGTH} </dev/null 2>/dev/null); wait $!; r=$?; w=part; o=0"
+        f"; [ ${{#J[@]}} -lt {_JOURNAL_LENGTH} ]"
+        ' && [[ ${J[0]} == *"]: Start"* || ${J[0]} == *" Engine starting"* ]] && w=whole'
         '; for l in "${J[@]}"; do [[ $l == *"Omaha Response manifest version"* ]] && o=1; done'
         '; printf "%s %s\\n" $w $o'
         f"; printf '%s\\n' \"${{J[@]}}\" | grep -aE '{_JOURNAL_LINES}' | tail -c 4096; E $r",
@@ -94,7 +96,7 @@ IFS= read -r -t 10 M || exit 65
 N=0
 {_FRAME}
 T() {{ B "$1"; shift; timeout -k 1 4 "$@" 2>/dev/null </dev/null; E $?; }}
-F() {{ B "$1"; v=; rc=1
+F() {{ B "$1"; v=; rc=1; [ -e "$2" ] && rc=2
   [ -r "$2" ] && {{ IFS= read -r -d "" -n 65536 v <"$2"; rc=0; printf "%s" "$v"; }}; E $rc; }}
 R() {{ v=; [ -r "$2" ] && IFS= read -r v <"$2"; printf "%s\\t%s\\n" "$1" "$v"; }}
 H() {{ if [ -e "$2" ]; then printf "%s\\t1\\n" "$1"; else printf "%s\\t0\\n" "$1"; fi; }}
@@ -104,7 +106,7 @@ F os /usr/lib/os-release
 F release /usr/share/flatcar/release
 F image_conf /usr/share/flatcar/update.conf
 F conf /etc/flatcar/update.conf
-case $v in *localhost:909*|*127.0.0.1:909*) T updater pgrep -f "[/]flatcar-update" ;; esac
+case $v in *://localhost*|*://127.*) T updater pgrep -f "[/]flatcar-update" ;; esac
 F oem /oem/oem-release
 F cmdline /proc/cmdline
 B ids

@@ -44,23 +44,18 @@ class Feed:
     digest: str
     channels: dict[str, tuple[Release, ...]]
 
-    def find(self, version: str | None) -> Release | None:
-        if version is None:
-            return None
-        return next(
-            (item for releases in self.channels.values() for item in releases if item.version == version),
-            None,
-        )
-
     def of_group(self, group: str) -> tuple[Release, ...] | None:
         """The releases that a host of this server group would be offered; None if it is no public channel."""
         if group in self.channels:
             return self.channels[group]
-        year = group.removeprefix("lts-")
-        if year != group and year.isascii() and year.isdigit() and int(year) in LTS_MAJORS:
-            major = LTS_MAJORS[int(year)]
-            return tuple(item for item in self.channels.get("lts", ()) if item.key[0] == major)
+        if group.startswith("lts-"):
+            return self._stream(group.removeprefix("lts-"))
         return None
+
+    def _stream(self, year: str) -> tuple[Release, ...]:
+        """The releases of one LTS stream; empty where its major is not known."""
+        major = LTS_MAJORS.get(int(year)) if year.isascii() and year.isdigit() and len(year) == 4 else None
+        return tuple(item for item in self.channels.get("lts", ()) if item.key[0] == major)
 
 
 def feed_as_of(feed: Feed, when: datetime) -> Feed:
@@ -84,6 +79,8 @@ class Standing:
     """How many newer releases there are."""
     behind_since: datetime | None
     """When the first newer one came out."""
+    is_release: bool
+    """Whether the version itself is a release of this channel; else nothing newer proves nothing."""
 
 
 def parse_feed(data: bytes, *, taken_at: datetime, source: str, digest: str) -> Feed:
@@ -139,7 +136,7 @@ def channel_of_version(version: str) -> str | None:
 def standing(feed: Feed, version: str, group: str | None) -> Standing | None:
     """How `version` stands among the releases of its server group, or of its own channel where the
     group is none of the public channels; None where neither is known."""
-    channel = group or "stable"
+    channel = "stable" if group is None else group
     releases = feed.of_group(channel)
     if releases is None:
         channel = channel_of_version(version) or ""
@@ -149,4 +146,5 @@ def standing(feed: Feed, version: str, group: str | None) -> Standing | None:
         return None
     newer = [item for item in releases if item.key > key]
     since = min((item.released_at for item in newer), default=None)
-    return Standing(channel, releases[-1].version, len(newer), since)
+    is_release = any(item.key == key for item in releases)
+    return Standing(channel, releases[-1].version, len(newer), since, is_release)

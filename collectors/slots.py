@@ -43,7 +43,7 @@ def is_rollback_armed(facts: HostFacts) -> bool:
     While the running slot is not confirmed that is only its way back.
     """
     both = pair(facts)
-    if both is None or facts.operation is not Operation.IDLE or not both[0].successful:
+    if both is None or facts.operation not in (Operation.IDLE, None) or not both[0].successful:
         return False
     return facts.next_slot is both[1].name and both[1].successful and both[1].tries == 0
 
@@ -58,11 +58,14 @@ def fallback(facts: HostFacts) -> Fallback:
     if both is None:
         return Fallback.UNKNOWN
     running, other = both
+    if facts.flags.staged_marker:
+        return Fallback.NONE  # staged in this boot: the other slot has not been booted since
     if other.tries or other.successful or other.priority == 0 or not running.successful:
         return Fallback.NONE
     if other.priority > running.priority:
         return Fallback.FRESH
-    noted = facts.prefs is not None and facts.prefs.previous_version == facts.os.version_id
+    before = facts.prefs.previous_version if facts.prefs else None
+    noted = bool(before) and before == facts.os.version_id
     logged = facts.attempt is not None and facts.attempt.fell_back
     if (noted and not facts.flags.staged_marker) or logged:
         return Fallback.SETTLED
@@ -70,9 +73,10 @@ def fallback(facts: HostFacts) -> Fallback:
 
 
 def next_words(
-    table: SlotTable | None, running: SlotName | None, versions: dict[SlotName, str], *, wipes: bool = False
+    table: SlotTable | None, running: SlotName | None, versions: dict[SlotName, str], *, then: str = ""
 ) -> str:
-    """One sentence: what the next boot will start, how often it may try, and what comes after."""
+    """One sentence: what the next boot will start, how often it may try, and what comes after; `then` is
+    what else that boot does."""
     if table is None:
         return "cannot say: slots not read"
     chosen = next_boot(table)
@@ -84,9 +88,9 @@ def next_words(
         words += ", one try" if slot.tries == 1 else f", {slot.tries} tries"
         words += f", else back to {spare.name}" if spare.bootable else ", and no other slot to go back to"
     elif chosen is not running and running is not None:
-        words += ", where it ran before"
+        words += ", confirmed before"
     elif running is not None:
         words += " again" if spare.bootable else f" again, {spare.name} is not bootable"
     if chosen is running and not spare.bootable and spare.priority > slot.priority:
         words = f"{chosen} {versions.get(chosen, '')}".strip() + f", {spare.name} has no tries left"
-    return words + ("; it wipes the host first" if wipes else "")
+    return f"{words}; {then}" if then else words

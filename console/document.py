@@ -12,19 +12,18 @@ from typing import Any
 from actions.brief import extension_problems, slot_version
 from actions.situation import Situation
 from collectors.classify import (
-    LOCKSMITHD,
+    SYSEXT,
     UPDATER,
     failed_attempt,
-    has_window,
-    reboots_by_itself,
     server_of,
 )
 from collectors.extensions import merged_image, staged_images, version_of, will_drop
 from collectors.facts import Extensions, HostFacts, SlotName
-from collectors.fleet_model import FleetHost
+from collectors.fleet_model import FleetHost, WantedUpdates
 from collectors.memory import Memory
 from collectors.parse.sysext_links import kind_of
 from collectors.parse.update_conf import server_kind
+from collectors.reboots import KUBELET, LOCKSMITHD, locksmithd_is_up, reboots_by_itself, strategy, window
 from collectors.records import HostRecord
 from collectors.slots import fallback, is_staged, next_words
 
@@ -65,7 +64,7 @@ def host_document(
         "os": _os(facts),
         "boot": _boot(facts, taken_at),
         "slots": _slots(facts, memory),
-        "update": _update(facts, memory, meaning),
+        "update": _update(facts, memory, meaning, host),
         "reboot": _reboot(facts),
         "extensions": _extensions(facts),
         "health": _health(facts, asked.units),
@@ -132,11 +131,13 @@ def _slots(facts: HostFacts | None, memory: Memory | None) -> Json | None:
         return None
     versions = {name: slot_version(facts, memory, name) for name in SlotName}
     known = {name: version[0] for name, version in versions.items() if version}
-    wipes = bool(facts.flags.reset_armed)
+    then = ""
+    if facts.flags.reset_armed or facts.flags.first_boot_armed:
+        then = "it wipes the host first" if facts.flags.reset_armed else "Ignition runs again"
     return {
         "running": facts.running,
         "next": facts.next_slot,
-        "next_words": next_words(facts.slots, facts.running, known, wipes=wipes),
+        "next_words": next_words(facts.slots, facts.running, known, then=then),
         "fallback": fallback(facts),
         **{name.lower(): _slot(facts, name, versions[name]) for name in SlotName},
     }
@@ -175,7 +176,18 @@ _UPDATE_KEYS = (
 )
 
 
-def _update(facts: HostFacts | None, memory: Memory | None, meaning: Situation | None) -> Json:
+def _mode(disabled_by: str | None, host: FleetHost, *, is_known: bool) -> str | None:
+    """As found on the host: on, off, or off because fleetctl is to stage."""
+    if not is_known:
+        return None
+    if disabled_by == "server" and host.updates is WantedUpdates.MANAGED:
+        return "managed"
+    return "off" if disabled_by else "on"
+
+
+def _update(
+    facts: HostFacts | None, memory: Memory | None, meaning: Situation | None, host: FleetHost
+) -> Json:
     if facts is None:
         return dict.fromkeys(_UPDATE_KEYS)
     unit = facts.units.get(UPDATER)
@@ -197,7 +209,7 @@ def _update(facts: HostFacts | None, memory: Memory | None, meaning: Situation |
         facts.new_size_bytes,
         _instant(facts.passing.last_checked_at),
         unit.load if unit and unit.is_masked else unit.active if unit else None,
-        None if unit is None else "off" if disabled_by else "on",
+        _mode(disabled_by, host, is_known=unit is not None),
         disabled_by,
         server_of(facts),
         facts.image_conf.group if facts.image_conf else None,
@@ -232,28 +244,26 @@ def _reboot(facts: HostFacts | None) -> Json:
     keys = ("strategy", "window_start", "window_length", "manager", "manager_state", "required_marker")
     if facts is None:
         return dict.fromkeys((*keys, "will_reboot_by_itself", "foreign_order"))
-    conf, coordinator = facts.conf, facts.coordinator
-    strategy = (conf.reboot_strategy if conf else None) or (coordinator.strategy if coordinator else None)
-    unit = facts.units.get(LOCKSMITHD)
-    active = unit is not None and unit.active in ("active", "activating", "reloading")
+    up = locksmithd_is_up(facts)
+    start, length = window(facts)
     return {
-        "strategy": strategy,
-        "window_start": conf.window_start if conf and has_window(facts) else None,
-        "window_length": conf.window_length if conf and has_window(facts) else None,
-        "manager": _manager(facts, active=active),
-        "manager_state": coordinator.state if coordinator and active else None,
+        "strategy": strategy(facts),
+        "window_start": start,
+        "window_length": length,
+        "manager": _manager(facts, up=up),
+        "manager_state": facts.coordinator.state if facts.coordinator and up else None,
         "required_marker": facts.flags.reboot_required,
         "will_reboot_by_itself": reboots_by_itself(facts),
         "foreign_order": facts.foreign_order,
     }
 
 
-def _manager(facts: HostFacts, *, active: bool) -> str | None:
+def _manager(facts: HostFacts, *, up: bool | None) -> str | None:
     """Who reboots the host by itself. A masked locksmithd beside a kubelet points to FLUO or kured."""
-    unit, kubelet = facts.units.get(LOCKSMITHD), facts.units.get("kubelet.service")
+    unit, kubelet = facts.units.get(LOCKSMITHD), facts.units.get(KUBELET)
     if unit is None:
         return None
-    if active:
+    if up:
         return "locksmithd"
     return "cluster" if unit.is_masked and kubelet is not None and kubelet.active == "active" else "none"
 
@@ -262,17 +272,20 @@ def _extensions(facts: HostFacts | None) -> list[Json] | None:
     extensions = facts.extensions if facts else None
     if facts is None or extensions is None:
         return None
-    bad = set(extension_problems(facts))
+    bad, unit = set(extension_problems(facts)), facts.units.get(SYSEXT)
+    failed = unit is not None and unit.result not in (None, "", "success")
     names = sorted({*extensions.merged, *extensions.candidates, *extensions.links})
-    return [_extension(extensions, name, bad=name in bad) for name in names]
+    return [_extension(extensions, name, bad=name in bad, failed=failed) for name in names]
 
 
-def _extension(extensions: Extensions, name: str, *, bad: bool) -> Json:
+def _extension(extensions: Extensions, name: str, *, bad: bool, failed: bool) -> Json:
     link, meta = extensions.links.get(name), extensions.meta.get(name)
     merged = name in extensions.merged
     image = merged_image(extensions, name) if merged else None
     place = image or (link.target if link else extensions.candidates.get(name))
-    bound = meta is not None and meta.version_id is not None and meta.sysext_level is None
+    bound = (
+        meta is not None and meta.version_id is not None and meta.sysext_level is None and meta.id != "_any"
+    )
     return {
         "name": name,
         "kind": kind_of(name, place or ""),
@@ -282,7 +295,7 @@ def _extension(extensions: Extensions, name: str, *, bad: bool) -> Json:
         "link": link.path if link else None,
         "staged_image": staged_images(extensions).get(name),
         "bound_to": meta.version_id if meta and bound else None,
-        "compatible": True if merged else (False if name in extensions.candidates else None),
+        "compatible": True if merged else (False if name in extensions.candidates and not failed else None),
         "drops_on_update": will_drop(extensions, name) if merged and meta else None,
         "problem": _problem(extensions, name, merged=merged, bad=bad),
     }
@@ -302,12 +315,14 @@ def _health(facts: HostFacts | None, units: tuple[str, ...]) -> Json:
         keys = ("system", "failed_units", "units", "containers", "disks", "time_synced")
         return dict.fromkeys(keys)
     shown = {name: unit.active for name, unit in facts.units.items() if unit.load != "not-found"}
+    wanted = {name: facts.units[name].active for name in units if name in facts.units}
+    disks = {path: asdict(use) for path, use in facts.passing.disks.items()}
     return {
         "system": facts.system_state,
         "failed_units": list(facts.failed_units) if facts.failed_units is not None else None,
-        "units": shown | {name: facts.units[name].active for name in units if name in facts.units},
+        "units": shown | wanted if facts.units else None,
         "containers": facts.passing.containers,
-        "disks": {path: asdict(use) for path, use in facts.passing.disks.items()},
+        "disks": disks or None,
         "time_synced": facts.passing.time_synced,
     }
 

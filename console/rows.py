@@ -89,8 +89,10 @@ class HostRow:
 
     @property
     def needs_reboot(self) -> bool:
-        """The next boot is the other slot."""
-        return self.running is not None and self.next is not None and self.running != self.next
+        """The next boot is the other slot, and not because the running one is unconfirmed."""
+        moves = self.running is not None and self.next is not None and self.running != self.next
+        cell = self.slot_a if self.running == "A" else self.slot_b
+        return moves and cell is not None and cell.successful
 
     @property
     def updates_off(self) -> bool:
@@ -152,7 +154,7 @@ class FleetView:
 def summarize(rows: Sequence[HostRow]) -> Summary:
     return Summary(
         hosts=len(rows),
-        answered=sum(row.answered for row in rows),
+        answered=sum(row.answered and not row.stale for row in rows),
         by_state=Counter([row.state for row in rows]),
         by_version=Counter([row.version for row in rows]),
         by_channel=Counter([row.channel for row in rows]),

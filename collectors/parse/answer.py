@@ -65,7 +65,7 @@ _meta = lru_cache(maxsize=256)(parse_meta)
 _coordinator = lru_cache(maxsize=64)(parse_coordinator)
 _version_line = lru_cache(maxsize=64)(parse_version_line)
 
-_ABSENT, _TIMED_OUT, _NO_PROGRAM = 1, 124, 127
+_ABSENT, _NOT_READABLE, _TIMED_OUT, _NO_PROGRAM = 1, 2, 124, 127
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -116,6 +116,9 @@ class _Reader:
                 self.note(section, "was not answered")
             return None
         if status == _ABSENT and optional:
+            return None
+        if status == _NOT_READABLE and optional:
+            self.note(section, "is there and not readable for the login user")
             return None
         if status in (_TIMED_OUT, _NO_PROGRAM):
             self.note(section, "timed out" if status == _TIMED_OUT else "no such program on the host")
@@ -182,7 +185,7 @@ class _Reader:
             conf=conf,
             flags=self.flags(),
             prefs=prefs,
-            attempt=attempt,
+            attempt=_lasting(attempt),
             coordinator=self.coordinator(),
             units=self.read("units", _show, strict=True) or {},
             system_state=manager.system_state,
@@ -299,6 +302,11 @@ class _Reader:
             time_synced=_claim(ids.get("time_synced")),
             attempt_number=prefs.attempt_number if prefs else None,
         )
+
+
+def _lasting(attempt: Attempt | None) -> Attempt | None:
+    """Without what changes at every check and means nothing."""
+    return replace(attempt, started_at=None, next_check_s=None) if attempt else None
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import click
@@ -15,6 +14,7 @@ from collectors.tables import LeaseLost
 from console.cli.context import Console, now
 from console.cli.picking import pick, selection_options
 from console.cli.reading import read_whole
+from console.cli.steps import value_of
 from console.cli.sweeping import said, sweep_fleet, watch_fleet
 from console.exit_codes import ExitCode
 from console.render import changes_text
@@ -71,8 +71,4 @@ def noteworthy(changes: Iterable[Change]) -> Iterable[tuple[str, str, object, ob
     """Changes as host, path, old and new value; that a host was asked for the first time is none."""
     for item in changes:
         if item.path != REACH or item.old is not None:
-            yield item.host, item.path, _decoded(item.old), _decoded(item.new)
-
-
-def _decoded(value: str | None) -> object:
-    return json.loads(value) if value is not None else None
+            yield item.host, item.path, value_of(item.old), value_of(item.new)

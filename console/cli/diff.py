@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from actions.engine import instant, parsed
+from actions.engine import instant
 from collectors import store, tables
 from collectors.changes import differences
 from collectors.errors import ConfigError
 from console.cli.context import Console, now
+from console.cli.steps import steps_since
 from console.exit_codes import ExitCode
-from console.render_diff import Step, pair_text, story_text
+from console.render_diff import pair_text, story_text
 from console.when import parse_when
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def command(console: Console, pair: tuple[str, ...], since: str | None, check: b
 
 
 def _since(console: Console, loaded: LoadedFleet, when: datetime, *, as_json: bool) -> bool:
-    steps, until = list(_steps(loaded, when)), now()
+    until, names = now(), {host.name for host in loaded.fleet.hosts}
+    steps = [step for step in steps_since(loaded.database_path, when, until) if step.host in names]
     if as_json:
         changes = [
             {"host": step.host, "at": instant(step.at), "path": step.path, "old": step.old, "new": step.new}
@@ -54,18 +55,6 @@ def _since(console: Console, loaded: LoadedFleet, when: datetime, *, as_json: bo
         text = story_text(steps, colour=console.colour, ascii=console.ascii, width=console.width)
         click.echo(text, color=True)
     return bool(steps)
-
-
-def _steps(loaded: LoadedFleet, when: datetime) -> Iterator[Step]:
-    """Changes of the fleet's hosts after a moment, by time."""
-    names = {host.name for host in loaded.fleet.hosts}
-    conn = store.open_reader(loaded.database_path)
-    try:
-        for item in tables.changes_between(conn, instant(when), instant(now())):
-            if item.host in names:
-                yield Step(item.host, parsed(item.at), item.path, _value(item.old), _value(item.new))
-    finally:
-        conn.close()
 
 
 def _between(console: Console, loaded: LoadedFleet, pair: tuple[str, str], *, as_json: bool) -> bool:
@@ -100,7 +89,3 @@ def _facts(loaded: LoadedFleet, pair: tuple[str, str]) -> list[Any]:
 def _print(document: dict[str, Any]) -> None:
     text = json.dumps({"schema": "fleetctl.diff/1", **document}, ensure_ascii=False, separators=(",", ":"))
     click.echo(text)
-
-
-def _value(text: str | None) -> object:
-    return json.loads(text) if text is not None else None

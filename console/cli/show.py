@@ -10,8 +10,13 @@ import click
 from collectors.errors import ConfigError
 from console.cli.context import Console, now
 from console.cli.reading import read_whole
+from console.cli.steps import newest_steps
 from console.judge import document, stale_words
+from console.render_diff import story_text
 from console.render_host import host_text
+
+TIMELINE = 12
+"""Changes shown of a host."""
 
 
 @click.command("show", help="Everything known of one host.")
@@ -30,6 +35,9 @@ def command(console: Console, host: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
         return
-    click.echo(
-        host_text(told, now=at, colour=console.colour, ascii=console.ascii, width=console.width), color=True
-    )
+    colour, ascii_only, width = console.colour, console.ascii, console.width
+    click.echo(host_text(told, now=at, colour=colour, ascii=ascii_only, width=width), color=True)
+    steps = newest_steps(whole.loaded.database_path, host, TIMELINE)
+    if steps:
+        story = story_text(steps, colour=colour, ascii=ascii_only, width=width)
+        click.echo(f"\nhistory\n{story}", color=True)

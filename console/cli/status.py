@@ -12,6 +12,7 @@ from console.cli.context import Console, now
 from console.cli.picking import pick, selection_options
 from console.cli.reading import read_view, read_whole
 from console.exit_codes import ExitCode, worst
+from console.fleet_view import FEED_STALE_AFTER_S
 from console.render import status_text
 from console.rows import FleetView
 from console.when import parse_when
@@ -59,13 +60,18 @@ def command(
 
 def is_as_wanted(view: FleetView) -> bool:
     """Whether every host is current or held, with fresh facts, a fresh feed and no drift."""
-    return bool(view.rows) and all(
-        row.state in ("current", "held")
-        and row.certain
-        and not row.stale
-        and row.taken_at is not None
-        and not any(code in ("drift", "updates_not_managed") for code, _ in row.reasons)
-        for row in view.rows
+    is_fresh = view.feed_age_s is not None and -60 < view.feed_age_s <= FEED_STALE_AFTER_S
+    return (
+        is_fresh
+        and bool(view.rows)
+        and all(
+            row.state in ("current", "held")
+            and row.certain
+            and not row.stale
+            and row.taken_at is not None
+            and not any(code in ("drift", "updates_not_managed") for code, _ in row.reasons)
+            for row in view.rows
+        )
     )
 
 

@@ -34,7 +34,7 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def take(conn: sqlite3.Connection, *seen: Observation) -> None:
-    record(conn, seen, {}, FEED)
+    record(conn, seen, {host: Wish() for host in ("a", "b", "node-1")}, FEED)
 
 
 def changes(conn: sqlite3.Connection, host: str = "node-1") -> list[tuple[str, str | None, str | None]]:

@@ -30,6 +30,7 @@ from collectors.facts import (
 from collectors.fleet_model import WantedUpdates
 from collectors.memory import Memory, remember
 from collectors.observation import ProbeFailed
+from collectors.reboots import reboots_by_itself
 from tests.builders import HEALTHY, NOW, UNITS, answer, facts, feed, table, unit
 
 FEED = feed("4593.2.4", "4593.2.5")
@@ -240,11 +241,10 @@ def test_locksmithd_that_planned_a_reboot_reboots_after_a_reset_too() -> None:
         units=LOCKSMITHD,
         coordinator=Coordinator("locksmithd", "reboot", CoordinatorState.REBOOT_PLANNED),
     )
-    from collectors.classify import reboots_by_itself
-
     assert reboots_by_itself(host) is True
-    assert reboots_by_itself(facts(slots=None)) is None
-    assert reboots_by_itself(facts()) is False
+    stopped = facts(**STAGED, coordinator=host.coordinator)
+    assert reboots_by_itself(stopped) is False
+    assert "rebooting" not in codes(judge(stopped))
 
 
 def test_without_a_feed_for_it_a_version_is_not_certainly_current() -> None:
