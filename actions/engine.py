@@ -14,7 +14,7 @@ from datetime import datetime
 
 import msgspec
 
-from actions.brief import brief
+from actions.brief import brief, packed
 from actions.situation import Situation, Wish, situation
 from collectors import store, tables
 from collectors.changes import differences
@@ -98,7 +98,7 @@ def rejudge(
             others = tuple(twin for twin in tables.twins(conn, name, row.machine_id) if twin in wishes)
             known, meaning = judged(row, wishes.get(name, Wish()), feed, others)
             memory = None if others else known.memory
-            short = encode(brief(known.facts, memory, meaning)).decode()
+            short = packed(brief(known.facts, memory, meaning)).decode()
             tables.put_hosts(conn, [replace(row, brief=short)])
 
 
@@ -197,7 +197,7 @@ class _Recorder:
             facts_digest=digest,
             passing=encode(facts.passing).decode(),
             memory=encode(memory).decode(),
-            brief=encode(brief(facts, used, meaning)).decode(),
+            brief=packed(brief(facts, used, meaning)).decode(),
         )
 
     def _twins(self, host: str, machine_id: str | None) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ class _Recorder:
 
     def _brief_of_twin(self, row: HostRecord, other: str) -> str:
         known, meaning = judged(row, self.wishes.get(row.name, Wish()), self.feed, (other,))
-        return encode(brief(known.facts, None, meaning)).decode()
+        return packed(brief(known.facts, None, meaning)).decode()
 
     def _history(
         self, host: str, at: str, before: HostRecord | None, lasting: bytes, *, replaced: bool
@@ -255,7 +255,7 @@ class _Recorder:
             facts_digest=None if partial or before is None else before.facts_digest,
             passing=encode(facts.passing).decode() if facts else None,
             memory=before.memory if before else None,
-            brief=encode(brief(facts, last.memory, meaning)).decode(),
+            brief=packed(brief(facts, last.memory, meaning)).decode(),
         )
 
 

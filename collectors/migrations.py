@@ -40,11 +40,11 @@ _HOSTS = """CREATE TABLE hosts (
     last_ok_at TEXT,
     latency_s REAL,
     machine_id TEXT,
+    brief TEXT NOT NULL,         -- what it means, as the table's row, JSON; before the large columns
     facts TEXT,                  -- lasting facts, JSON
     facts_digest BLOB,           -- null: facts of an answer that broke off
     passing TEXT,                -- facts of the moment, JSON
-    memory TEXT,                 -- what the host itself forgets, JSON
-    brief TEXT NOT NULL          -- what it means, as the table's row, JSON
+    memory TEXT                  -- what the host itself forgets, JSON
 ) STRICT"""
 
 _BY_MACHINE = "CREATE INDEX hosts_machine_id ON hosts (machine_id)"

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from actions.brief import brief
+from actions.brief import brief, packed
 from actions.collect import wishes
 from actions.engine import Kept, judged
 from actions.situation import Situation, twins_by_host
@@ -75,7 +75,7 @@ def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetim
             continue
         kept, meaning = judged(record, wanted[host.name], feed, others)
         memory = None if others else kept.memory
-        short = msgspec.to_builtins(brief(kept.facts, memory, meaning))
+        short = msgspec.json.decode(packed(brief(kept.facts, memory, meaning)))
         held = [*plain[:5], wanted[host.name].hold]
         row = host_row(held, short, (record.taken_at, record.reach), extract, now)
         judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row))

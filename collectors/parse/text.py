@@ -50,7 +50,9 @@ def clean(text: str, limit: int = 80) -> str:
     White space becomes single blanks, control and format characters (bidirectional marks too) U+FFFD.
     """
     words = " ".join(text[:_QUOTED].split())
-    shown = "".join("\ufffd" if unicodedata.category(char)[0] == "C" else char for char in words)
+    shown = words
+    if not words.isprintable():
+        shown = "".join("\ufffd" if unicodedata.category(char)[0] == "C" else char for char in words)
     return shown if len(shown) <= limit else shown[: max(limit - 1, 0)] + "…"
 
 

@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actions.brief import brief
+from actions.brief import brief, packed
 from actions.engine import REACH, judged, kept, record
 from actions.situation import Wish
 from collectors import store, tables
@@ -166,7 +165,7 @@ def test_judging_a_stored_host_anew_says_the_same(conn: sqlite3.Connection) -> N
         assert row is not None
         found, meaning = judged(row, Wish(), FEED)
         again = brief(found.facts, found.memory, meaning)
-        assert msgspec.json.decode(row.brief) == msgspec.json.decode(msgspec.json.encode(again))
+        assert row.brief == packed(again).decode()
 
 
 def test_versions_over_time_counts_up_and_down(conn: sqlite3.Connection) -> None:
