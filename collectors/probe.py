@@ -202,20 +202,24 @@ class Frame:
     """The root part's own closing line came."""
 
 
+_NEWLINE = 0x0A
+
+
 def read_frame(output: bytes, mark: str) -> Frame:
     """Cut an answer into its sections; total, never raises.
 
     A section that is opened and not closed is no section. A name that comes twice keeps its first
     content. Bytes outside of sections are dropped.
     """
-    line = re.compile(
-        rb"^" + re.escape(mark.encode("ascii")) + rb" ([VBERZ]) ?([^\n]*)\n", flags=re.MULTILINE
-    )
+    # Without an anchor the search for the mark is a plain one, ten times as fast.
+    line = re.compile(re.escape(mark.encode("ascii")) + rb" ([VBERZ]) ?([^\n]*)\n")
     sections: dict[str, Section] = {}
     version = uid = counted = counted_root = None
     open_name: str | None = None
     start = opened = closed = 0
     for found in line.finditer(output):
+        if found.start() > 0 and output[found.start() - 1] != _NEWLINE:
+            continue
         kind, rest = found[1], found[2]
         if kind == b"B":
             open_name, start = rest.decode("ascii", "replace"), found.end()
