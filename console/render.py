@@ -103,9 +103,12 @@ def _verdict(view: FleetView, summary: Summary) -> Iterator[str]:
         yield "Nothing needs you among the hosts seen lately."
     else:
         yield "Nothing needs you now."
-    if stale:
-        age = age_words(view.stale_after_s)
-        yield f"{hosts_words(stale)} not seen for {age} or more: what is shown of {_them(stale)} is old."
+    never = sum(row.taken_at is None for row in view.rows)
+    if never:
+        yield f"{hosts_words(never)} never answered."
+    if stale > never:
+        age, old = age_words(view.stale_after_s), stale - never
+        yield f"{hosts_words(old)} not seen for {age} or more: what is shown of {_them(old)} is old."
     behind = summary.by_state.get("behind", 0)
     if behind:
         yield f"{hosts_words(behind)} {'is' if behind == 1 else 'are'} behind."
