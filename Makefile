@@ -2,12 +2,13 @@
 # make test   the tests that CI runs
 # make check  format, lint, types, import contracts, architecture
 # make slow   what is too long for CI; run before a release
+# make screenshots   renew screenshots/ (PNG with rsvg-convert, pngquant and DejaVu fonts installed)
 # make lock   renew the lock file from pyproject.toml (needs uv)
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check slow lock format
+.PHONY: demo test check slow lock format screenshots
 
 demo: .venv/ready
 	@$(BIN)/fleetctl demo
@@ -35,6 +36,9 @@ format: .venv/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+screenshots: .venv/ready
+	$(BIN)/python screenshots/take.py
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,0 +1,83 @@
+"""Pictures of what fleetctl prints, made from the demo fleet: SVG, and PNG where rsvg-convert is installed."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+HERE = Path(__file__).parent
+FONT = "DejaVu Sans Mono"
+_INK, _PALE = (200, 210, 220), (125, 139, 154)
+_BAD, _WARN, _MOVING, _CHOSEN, _ACCENT = (
+    (250, 106, 112),
+    (251, 173, 20),
+    (79, 157, 252),
+    (240, 180, 244),
+    (79, 208, 195),
+)
+THEME = TerminalTheme(
+    (16, 20, 26),
+    _INK,
+    [(43, 54, 67), _BAD, _ACCENT, _WARN, _MOVING, _CHOSEN, _ACCENT, _INK],
+    [_PALE, _BAD, (156, 196, 176), (221, 210, 161), _MOVING, _CHOSEN, _ACCENT, (244, 247, 250)],
+)
+"""The sixteen colours in the dashboard's dark tones."""
+SCENES = {
+    "status": (["status"], 116),
+    "status-80": (["status", "needs:attention"], 80),
+    "show": (["show", "edge-fra-03"], 100),
+}
+
+
+def fleetctl(*words: str, width: int = 100) -> str:
+    """What a command prints in colour."""
+    argv = [sys.executable, "-m", "console.cli", *words]
+    environment = {"COLUMNS": str(width), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    run = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=HERE.parent)
+    return run.stdout
+
+
+def picture(name: str, text: str, width: int) -> None:
+    """One SVG that loads nothing from elsewhere, and its PNG."""
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(text))
+    svg = console.export_svg(title=f"fleetctl {name.partition('-')[0]}", theme=THEME)
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
+    # Some viewers drop blanks at the ends of a text unless they are told not to.
+    svg = svg.replace("<text ", '<text xml:space="preserve" ')
+    path = HERE / f"{name}.svg"
+    path.write_text(svg)
+    png = str(path.with_suffix(".png"))
+    if shutil.which("rsvg-convert"):
+        subprocess.run(["rsvg-convert", "-o", png, str(path)], check=True)
+        if shutil.which("pngquant"):
+            subprocess.run(["pngquant", "--force", "--output", png, "64", png], check=True)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [sys.executable, "-m", "console.cli", "demo", "--serve", folder]
+        server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
+        try:
+            assert server.stdout is not None
+            server.stdout.readline()
+            fleet = ("--fleet", f"{folder}/fleet.toml", "--color", "always")
+            fleetctl(*fleet, "collect")
+            for name, (words, width) in SCENES.items():
+                picture(name, fleetctl(*fleet, *words, width=width), width)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
