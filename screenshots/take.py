@@ -1,4 +1,4 @@
-"""Pictures of what fleetctl prints, made from the demo fleet: SVG, and PNG where rsvg-convert is installed."""
+"""Pictures of what fleetctl prints, made from the demo fleet: SVG, and PNG with rsvg-convert installed."""
 
 from __future__ import annotations
 
