@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from actions.engine import answered, instant, record
@@ -34,6 +35,40 @@ class Swept:
     def silent(self) -> tuple[str, ...]:
         """Hosts that did not answer the probe to its end, by name."""
         return tuple(sorted(host for host, reach in self.reaches.items() if not answered(reach)))
+
+
+class Writer:
+    """Stores looks in the order in which they came, a batch at a time, on a thread of its own.
+
+    What was handed over is stored also when the sweep is interrupted: leaving the block waits for it.
+    """
+
+    def __init__(self, store_looks: Callable[[list[Observation]], list[Change]]) -> None:
+        self.changes: list[Change] = []
+        self._store = store_looks
+        self._queue: list[Observation] = []
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._written: list[Future[list[Change]]] = []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._submit()
+        self._thread.shutdown(wait=True)
+        for batch in self._written:
+            self.changes += batch.result()
+
+    async def take(self, seen: Observation) -> None:
+        """Queue one look; the one that fills a batch waits until it is stored."""
+        self._queue.append(seen)
+        if len(self._queue) >= BATCH:
+            await asyncio.shield(asyncio.wrap_future(self._submit()))
+
+    def _submit(self) -> Future[list[Change]]:
+        looks, self._queue = self._queue, []
+        self._written.append(self._thread.submit(self._store, looks))
+        return self._written[-1]
 
 
 def wishes(fleet: Fleet, holds: Mapping[str, str]) -> dict[str, Wish]:
@@ -68,30 +103,24 @@ async def collect(
         for host in fleet.hosts
         if host.name in wanted
     ]
-    changes: list[Change] = []
     reaches: dict[str, Reach] = {}
-    queue: list[Observation] = []
-    wanted_of, one_writer = wishes(fleet, tables.holds(conn)), asyncio.Lock()
+    wanted_of = wishes(fleet, tables.holds(conn))
     salt = bytes.fromhex(tables.setting(conn, "salt") or "")
     started, at_once = utc_now(), min(fleet.connections, len(asks))
 
-    async def observed(seen: Observation) -> None:
-        reaches[seen.host] = seen.reach
-        on_observation(seen)
-        queue.append(seen)
-        if len(queue) >= BATCH:
-            looks = queue.copy()
-            queue.clear()
-            async with one_writer:
-                changes.extend(await asyncio.to_thread(record, conn, looks, wanted_of, feed, lease=lease))
+    def store_looks(looks: list[Observation]) -> list[Change]:
+        return record(conn, looks, wanted_of, feed, lease=lease)
 
-    try:
-        await sweep(
-            transport, asks, fleet.health.units, observed, salt=salt, at_once=at_once, spread_s=spread_s
-        )
-    finally:
-        changes.extend(record(conn, queue, wanted_of, feed, lease=lease))
+    with Writer(store_looks) as writer:
+
+        async def observed(seen: Observation) -> None:
+            reaches[seen.host] = seen.reach
+            on_observation(seen)
+            await writer.take(seen)
+
+        units = fleet.health.units
+        await sweep(transport, asks, units, observed, salt=salt, at_once=at_once, spread_s=spread_s)
     counted = sum(answered(reach) for reach in reaches.values())
     with store.transaction(conn):
         tables.put_sweep(conn, instant(started), instant(utc_now()), len(asks), counted)
-    return Swept(len(asks), reaches, tuple(changes))
+    return Swept(len(asks), reaches, tuple(writer.changes))

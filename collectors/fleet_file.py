@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collectors.errors import ConfigError
 from collectors.fleet_keys import database_of, name_of
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 FILE_NAME = "fleet.toml"
 VARIABLE = "FLEETCTL_FLEET"
 _TABLE = re.compile(rb"^[ \t]*\[", flags=re.MULTILINE)
+_PLAIN = re.compile(
+    rb"""[ \t]*(?:([a-z_]+)[ \t]*=[ \t]*"([ !#-\[\]-~]*)"[ \t]*)?(?:#[^\x00-\x08\x0a-\x1f\x7f-\xff]*)?"""
+)
 _MAX_BYTES = 16 * 1024 * 1024
 _NETWORK_FILE_SYSTEMS = frozenset(
     (
@@ -125,13 +127,30 @@ def database_in(path: Path, content: bytes) -> Path | None:
     longer to parse than all else that a quick command does. Checks nothing: the file may be wrong.
     """
     head = _TABLE.split(content, maxsplit=1)[0]
-    try:
-        data = tomllib.loads(head.decode())
-    except (ValueError, RecursionError):
+    data = _plain(head) or _parsed(head)
+    if data is None:
         return None
     name = data.get("name", name_of(str(path)))
     database = data.get("database", database_of(name))
     return _beside(path.absolute(), database) if isinstance(database, str) and database else None
+
+
+def _plain(head: bytes) -> dict[str, Any] | None:
+    """Lines of `key = "text"` and comments only, as nearly every file begins; None for anything else."""
+    found = [_PLAIN.fullmatch(line) for line in head.splitlines()]
+    if not all(found):
+        return None
+    pairs = [(item[1], item[2]) for item in found if item and item[1]]
+    return {key.decode(): text.decode("ascii") for key, text in pairs}
+
+
+def _parsed(head: bytes) -> dict[str, Any] | None:
+    import tomllib
+
+    try:
+        return tomllib.loads(head.decode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _beside(file: Path, text: str) -> Path:

@@ -68,7 +68,7 @@ def _ansible(text: str, label: str) -> Found:
 
 
 def _is_yaml_key(line: str) -> bool:
-    return "=" not in line and line.partition("#")[0].rstrip().endswith(":") or line.startswith("plugin:")
+    return line.startswith("plugin:") or ("=" not in line and line.partition("#")[0].rstrip().endswith(":"))
 
 
 def write_fleet(source: SourceText, found: Found, *, file: str) -> str:

@@ -1,14 +1,15 @@
 """Asks hosts which key they have, and logs in nowhere.
 
-Each host is offered a list of trusted keys that no host can have, so the connection ends as soon as the host has
+Each host is met with a list of trusted keys that no host can have, so the connection ends as soon as it has
 shown its own: nothing is authenticated, nothing is sent. Jump hosts are logged in to as always, and must be
-trusted before. Types of keys on file are asked for first, as a login would.
+trusted before. Types of keys on file are asked for first, as a login would. That the host holds the private
+key is not proved here: the next login proves it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
+import hashlib
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -32,10 +33,14 @@ class HostKeys:
     def __init__(self) -> None:
         self._files: dict[tuple[str, ...], KnownHosts] = {}
 
-    def on_file(self, target: Target, files: tuple[str, ...] | None = None) -> OnFile:
-        """What `files` (default: the target's own) say of the target."""
+    def on_file(
+        self, target: Target, files: tuple[str, ...] | None = None, *, names: tuple[str, ...] = ()
+    ) -> OnFile:
+        """What `files` (default: the target's own) say of the target; of `names` as they are, if given."""
         paths = target.known_hosts if files is None else files
         known = self._files.setdefault(paths, KnownHosts(paths))
+        if names:
+            return known.lookup(names, None)
         if target.host_key_alias is not None:
             return known.lookup([target.host_key_alias], None)
         return known.lookup(list(dict.fromkeys((target.address, target.name))), target.port)
@@ -58,13 +63,15 @@ async def ask_keys(
     waiting = list(targets)
     queue = iter(waiting)
     with tempfile.TemporaryDirectory(prefix="fleetctl-") as folder:
+        files = {
+            target.name: _impossible(Path(folder), kinds.get(target.name, ()), target.name in certified)
+            for target in waiting
+        }
         async with SshTransport(keep=False, connections=connections) as transport:
 
             async def worker() -> None:
                 for target in queue:
-                    wanted = (tuple(kinds.get(target.name, ())), target.name in certified)
-                    file = await asyncio.to_thread(_impossible, Path(folder), *wanted)
-                    found[target.name] = await _ask(transport, target, file)
+                    found[target.name] = await _ask(transport, target, files[target.name])
                     on_answer(target.name)
 
             async with asyncio.TaskGroup() as group:
@@ -88,12 +95,15 @@ async def _ask(transport: SshTransport, target: Target, file: str) -> HostKey | 
 
 def _impossible(folder: Path, kinds: tuple[str, ...], certified: bool) -> str:
     """A known_hosts file with keys that are none, of the given types, for every name."""
-    path = folder / ("-".join(kinds).replace("/", "") + ("-certified" * certified) or "any")
+    lines = [f"* {_no_key(kind).line}\n" for kind in kinds]
+    if certified:
+        lines.append(f"{AUTHORITY} * {_no_key('ssh-ed25519').line}\n")
+    text = "".join(lines)
+    path = folder / hashlib.sha256(text.encode()).hexdigest()
     if not path.exists():
-        keys = [HostKey(kind, struct.pack(">I", len(kind)) + kind.encode() + b"\0") for kind in kinds]
-        lines = [f"* {key.line}\n" for key in keys]
-        if certified:
-            blob = base64.b64encode(struct.pack(">I", 11) + b"ssh-ed25519" + b"\0").decode()
-            lines.append(f"{AUTHORITY} * ssh-ed25519 {blob}\n")
-        path.write_text("".join(lines))
+        path.write_text(text)
     return str(path)
+
+
+def _no_key(kind: str) -> HostKey:
+    return HostKey(kind, struct.pack(">I", len(kind)) + kind.encode() + b"\0")

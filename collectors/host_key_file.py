@@ -1,4 +1,4 @@
-"""Writes known_hosts files: adds a key, puts a new one in the place of an old one. Nothing else in them moves.
+"""Writes known_hosts files: adds a key, puts a new one in place of an old one, moves nothing else.
 
 A write is whole or not at all: a file beside it is renamed over it, with its mode and owner. Writers of
 fleetctl wait for each other; what ssh appends meanwhile is noticed, and the change made anew. Blocking.
@@ -102,7 +102,10 @@ def _names(field: str, name: str) -> bool:
     if field.startswith("|1|"):
         parts = field.split("|")
         with suppress(ValueError):
-            salt, digest = base64.b64decode(parts[2], validate=True), base64.b64decode(parts[3], validate=True)
+            salt, digest = (
+                base64.b64decode(parts[2], validate=True),
+                base64.b64decode(parts[3], validate=True),
+            )
             return hmac.digest(salt, name.encode(), "sha1") == digest
         return False
     return name in field.lower().split(",") or any(sign in field for sign in "*?")
@@ -110,12 +113,14 @@ def _names(field: str, name: str) -> bool:
 
 def _without(line: str, entry: Entry, place: str) -> str:
     """The line without the host's names; "" if it has no other."""
-    field, kind, data = _fields(line) or ("", "", "")
+    field = (_fields(line) or ("",))[0]
     if field.startswith("|1|"):
         return ""
     if any(sign in field for sign in "*?!"):
         raise ConfigError(
-            place, "", f"has the old key of {entry.names[0]} under a pattern, for other hosts too: edit it by hand"
+            place,
+            "",
+            f"has the old key of {entry.names[0]} under a pattern, for other hosts too: edit it by hand",
         )
     rest = [name for name in field.split(",") if name.lower() not in entry.names]
     return line.replace(field, ",".join(rest), 1) if rest else ""

@@ -54,24 +54,31 @@ class Review:
     offered: HostKey
     verdict: Verdict
     old: tuple[HostKey, ...] = ()
-    """What is on file for the host's own names, the offered key aside."""
+    """What is on file for the host's own names and gives way to the offered key."""
     wanted: tuple[str, ...] = ()
     """For MISMATCH: the fingerprints of the trusted list."""
 
 
 def review(target: Target, offered: HostKey, on_file: OnFile, vouched: Vouched | None) -> Review:
-    """`vouched` None: there is no trusted list, a person decides."""
+    """`vouched` None: there is no trusted list, a person decides.
+
+    A list wins over what is on file, but says nothing about keys of other types: those stay.
+    """
     old = tuple(key for key in on_file.keys if key != offered) if on_file.exact else ()
     if offered in on_file.revoked or (vouched and offered.fingerprint in vouched.revoked):
         return Review(target, offered, Verdict.REVOKED, old)
-    if offered in on_file.keys or offered in on_file.authorities:
+    wanted = tuple(sorted(vouched.fingerprints)) if vouched is not None else ()
+    is_against = bool(wanted) and offered.fingerprint not in wanted
+    if offered in on_file.authorities or (offered in on_file.keys and not is_against):
         return Review(target, offered, Verdict.KNOWN)
     if vouched is None:
         return Review(target, offered, Verdict.CHANGED if old else Verdict.NEW, old)
-    if offered.fingerprint in vouched.fingerprints:
-        return Review(target, offered, Verdict.VOUCHED, old)
-    wanted = tuple(sorted(vouched.fingerprints))
-    return Review(target, offered, Verdict.MISMATCH if wanted else Verdict.UNLISTED, old, wanted)
+    if is_against:
+        return Review(target, offered, Verdict.MISMATCH, old, wanted)
+    if not wanted:
+        return Review(target, offered, Verdict.UNLISTED, old)
+    same_type = tuple(key for key in old if key.kind == offered.kind)
+    return Review(target, offered, Verdict.VOUCHED, same_type)
 
 
 def name_on_file(target: Target) -> str:

@@ -17,7 +17,6 @@ from collectors.parse.os_release import version_key
 CHANNELS = ("alpha", "beta", "stable", "lts")
 LTS_MAJORS = {2021: 2605, 2022: 3033, 2023: 3510, 2024: 4081}
 """Stream year -> major."""
-STALE_AFTER_S = 14 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def parse_feed(data: bytes, *, taken_at: datetime, source: str, digest: str) -> 
     """
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParseError(f"the feed is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ParseError("the feed is not an object of releases")
@@ -113,7 +112,7 @@ def _release(version: str, key: tuple[int, int, int], entry: object) -> Release:
         raise ParseError(f"the feed's entry {version} lacks channel or release_date")
     try:
         released_at = datetime.strptime(date, "%Y-%m-%d %H:%M:%S %z").astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ParseError(f"the feed's entry {version} has the date {date!r}") from error
     words = software if isinstance(software, dict) else {}
     return Release(version, key, channel, released_at, *(_only(words, key) for key in _SOFTWARE))

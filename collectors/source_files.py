@@ -36,7 +36,9 @@ def load_source(kind: SourceKind, typed: str | None) -> SourceText:
     Raises ConfigError where there is none, or it cannot be read.
     """
     if typed == "-":
-        return SourceText(kind, _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), "standard input")
+        return SourceText(
+            kind, _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), "standard input"
+        )
     if typed is None and kind not in _USUAL:
         raise ConfigError(f"--from {kind}", "", f"needs a file: {_ASKED[kind]}")
     path = Path(os.path.expanduser(typed or _USUAL[kind]))

@@ -15,6 +15,7 @@ from collectors.errors import ConfigError
 
 SCHEMA = 1
 """What this program reads and writes; the number of migration steps, kept in user_version."""
+_MAGIC = b"SQLite format 3\x00"
 BUSY_TIMEOUT_MS = 10_000
 
 
@@ -37,6 +38,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     Raises ConfigError where the file cannot be written, or belongs to a newer program.
     """
     try:
+        if path.exists() and path.stat().st_size and not _begins(path):
+            raise ConfigError(str(path), "database", "is there and is no SQLite database; name another file")
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         os.chmod(path, 0o600)
         conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -53,6 +56,12 @@ def open_writer(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise ConfigError(str(path), "database", f"cannot be written: {error}") from error
     return conn
+
+
+def _begins(path: Path) -> bool:
+    """Whether a file begins as a database does."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def migrate(conn: sqlite3.Connection) -> list[str]:

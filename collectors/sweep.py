@@ -46,7 +46,13 @@ async def look(transport: Transport, ask: Ask, command: str, *, salt: bytes) -> 
         output, latency_s = error.output, asyncio.get_running_loop().time() - begun
     if mark.encode() not in output:
         return ProbeFailed(host, utc_now(), Reach.PROBE_INCOMPLETE, "answered, but not the probe")
-    return Answer(host, utc_now(), parse_answer(output, mark, salt=salt), latency_s)
+    try:
+        facts = parse_answer(output, mark, salt=salt)
+    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        # Parsers raise nothing but ParseError, and that stays inside. Should one do so all the same, the
+        # host is not read, and the sweep goes on.
+        return ProbeFailed(host, utc_now(), Reach.PROBE_INCOMPLETE, f"not understood: {type(error).__name__}")
+    return Answer(host, utc_now(), facts, latency_s)
 
 
 async def sweep(

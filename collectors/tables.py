@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from collectors.records import Change, FirstSight, Hold, HostRecord, Lease
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from collectors.records import Change, FirstSight, Hold, HostRecord, Lease
 
 
 class LeaseLost(Exception):
     """Somebody else has taken over what this process did alone; it must stop."""
 
 
-_COLUMNS = tuple(HostRecord.__dataclass_fields__)
+_COLUMNS = (
+    "name",
+    "asked_at",
+    "taken_at",
+    "reach",
+    "reach_detail",
+    "reach_since",
+    "last_ok_at",
+    "latency_s",
+    "machine_id",
+    "facts",
+    "facts_digest",
+    "passing",
+    "memory",
+    "brief",
+)
+"""The fields of HostRecord, in its order: `status` reads briefs without building the class."""
 _NAMES = ", ".join(_COLUMNS)
 _PUT_HOST = (
     f"INSERT INTO hosts ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
@@ -28,11 +47,15 @@ def put_hosts(conn: sqlite3.Connection, records: Iterable[HostRecord]) -> None:
 
 
 def all_hosts(conn: sqlite3.Connection) -> dict[str, HostRecord]:
+    from collectors.records import HostRecord
+
     rows = conn.execute(f"SELECT {_NAMES} FROM hosts")
     return {row[0]: HostRecord(*row) for row in rows}
 
 
 def one_host(conn: sqlite3.Connection, name: str) -> HostRecord | None:
+    from collectors.records import HostRecord
+
     row = conn.execute(f"SELECT {_NAMES} FROM hosts WHERE name = ?", (name,)).fetchone()
     return HostRecord(*row) if row else None
 
@@ -64,6 +87,8 @@ def put_first_sights(conn: sqlite3.Connection, sights: Iterable[FirstSight]) -> 
 
 def first_sights(conn: sqlite3.Connection, until: str) -> Iterator[FirstSight]:
     """Of all hosts, oldest first."""
+    from collectors.records import FirstSight
+
     rows = conn.execute("SELECT host, at, facts FROM first_sights WHERE at <= ? ORDER BY at", (until,))
     return (FirstSight(*row) for row in rows)
 
@@ -77,6 +102,8 @@ def put_changes(conn: sqlite3.Connection, changes: Sequence[Change]) -> None:
 
 def changes_between(conn: sqlite3.Connection, after: str, until: str) -> Iterator[Change]:
     """Of all hosts, by time; `after` itself is left out."""
+    from collectors.records import Change
+
     rows = conn.execute(
         "SELECT host, at, path, old, new FROM changes WHERE at > ? AND at <= ? ORDER BY at, id",
         (after, until),
@@ -86,6 +113,8 @@ def changes_between(conn: sqlite3.Connection, after: str, until: str) -> Iterato
 
 def host_changes(conn: sqlite3.Connection, host: str, limit: int) -> list[Change]:
     """The newest changes of a host, newest first."""
+    from collectors.records import Change
+
     rows = conn.execute(
         "SELECT host, at, path, old, new FROM changes WHERE host = ? ORDER BY at DESC, id DESC LIMIT ?",
         (host, limit),
@@ -126,6 +155,8 @@ def take_lease(
 
     Call inside a transaction.
     """
+    from collectors.records import Lease
+
     row = conn.execute("SELECT owner, token, expires_at FROM leases WHERE name = ?", (name,)).fetchone()
     if row is not None and row[0] != owner and row[2] > now:
         return row[0], row[2]

@@ -275,10 +275,11 @@ def _extensions(facts: HostFacts | None) -> list[Json] | None:
     bad, unit = set(extension_problems(facts)), facts.units.get(SYSEXT)
     failed = unit is not None and unit.result not in (None, "", "success")
     names = sorted({*extensions.merged, *extensions.candidates, *extensions.links})
-    return [_extension(extensions, name, bad=name in bad, failed=failed) for name in names]
+    staged = staged_images(extensions)
+    return [_extension(extensions, name, staged, bad=name in bad, failed=failed) for name in names]
 
 
-def _extension(extensions: Extensions, name: str, *, bad: bool, failed: bool) -> Json:
+def _extension(extensions: Extensions, name: str, staged: dict[str, str], *, bad: bool, failed: bool) -> Json:
     link, meta = extensions.links.get(name), extensions.meta.get(name)
     merged = name in extensions.merged
     image = merged_image(extensions, name) if merged else None
@@ -293,7 +294,7 @@ def _extension(extensions: Extensions, name: str, *, bad: bool, failed: bool) ->
         "image": image,
         "version": version_of(extensions, name),
         "link": link.path if link else None,
-        "staged_image": staged_images(extensions).get(name),
+        "staged_image": staged.get(name),
         "bound_to": meta.version_id if meta and bound else None,
         "compatible": True if merged else (False if name in extensions.candidates and not failed else None),
         "drops_on_update": will_drop(extensions, name) if merged and meta else None,

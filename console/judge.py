@@ -60,6 +60,8 @@ class Basis:
 
     records: Mapping[str, HostRecord]
     holds: Mapping[str, str]
+    twins: tuple[str, ...] = ()
+    """Of the only host, where one alone is judged."""
 
 
 def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetime) -> list[Judged]:
@@ -68,7 +70,7 @@ def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetim
     twins = twins_by_host({name: row.machine_id for name, row in records.items() if name in wanted})
     judged_hosts = []
     for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
-        record, others = records.get(host.name), twins.get(host.name, ())
+        record, others = records.get(host.name), twins.get(host.name, basis.twins)
         if record is None:
             row = host_row(plain, None, (None, None), extract, now)
             judged_hosts.append(Judged(host, None, Kept(None, None), None, row))

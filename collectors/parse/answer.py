@@ -6,8 +6,8 @@ become visible escapes, lines and sections are cut to their bounds, and the sect
 
 from __future__ import annotations
 
-import json
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -43,13 +43,19 @@ from collectors.parse.units import Manager, parse_failed, parse_manager, parse_s
 from collectors.parse.update_conf import parse_update_conf
 from collectors.parse.update_engine import StatusUnavailable, parse_status
 from collectors.probe import LINE_LIMIT, SECTION_LIMIT, Frame, read_frame
-from collectors.redact import redact
+from collectors.redact import redact, visible
 
 T = TypeVar("T")
 
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd]"
+_WHITE = str.maketrans("\n\t\r", "   ")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JSON = frozenset({"failed", "sysext", "sysext_list"})
+_JSON_CONTROL = re.compile(
+    r"\\u00(?:[01][0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])|\\u(?:20[0-6]|feff|[dD][89a-fA-F])"
 )
+_OWN_REDACTION = frozenset({"conf", "image_conf"})
+"""Read by update_conf's own rules before anything is replaced in them."""
+_MOST_EXTENSIONS = 256
 _BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0a-\x1f\x7f]")
 # Hosts of a fleet say much the same: what one text means is worked out once. Facts are frozen, so they
 # may be shared.
@@ -93,14 +99,17 @@ class _Reader:
         if found is None:
             return None
         text = found.content[:SECTION_LIMIT].decode("utf-8", "replace")
-        odd = len(found.content) > SECTION_LIMIT
-        if _CONTROL.search(text):
-            odd, text = True, _CONTROL.sub(_escape, text)
+        odd = len(found.content) > SECTION_LIMIT or "\ufffd" in text
+        if not text.translate(_WHITE).isprintable():
+            shown = "".join(map(_shown, text))
+            odd, text = odd or shown != text, shown
+        if section in _JSON and _JSON_CONTROL.search(text):
+            odd = True
         if len(text) > LINE_LIMIT and any(len(line) > LINE_LIMIT for line in text.split("\n")):
             odd, text = True, "\n".join(line[:LINE_LIMIT] for line in text.split("\n"))
         if odd:
             self.odd.append(section)
-        return text
+        return text if section in _OWN_REDACTION else redact(text, self.salt)
 
     def read(
         self, section: str, parse: Callable[[str], T], *, optional: bool = False, strict: bool = False
@@ -148,12 +157,12 @@ class _Reader:
             return None
 
     def note(self, section: str, reason: str, kind: str = "") -> None:
-        self.unread.append(Unread(section, _escape_all(redact(reason, self.salt))[:200], kind))
+        self.unread.append(Unread(section, visible(redact(reason, self.salt), 200), kind))
 
     def pairs(self, section: str) -> dict[str, str]:
         """`key TAB value` lines."""
         lines = (line.partition("\t") for line in (self.text(section) or "").split("\n"))
-        return {key: value.strip() for key, tab, value in lines if tab}
+        return {key: value.strip()[:200] for key, tab, value in lines if tab}
 
     # -- the parts of HostFacts ---------------------------------------------------------------
 
@@ -205,7 +214,7 @@ class _Reader:
         window, _, offers = head.partition(" ")
         if not newline or window not in ("whole", "part") or offers not in ("0", "1"):
             raise ParseError(f"the journal begins with {head[:40]!r}")
-        attempt = parse_attempt(lines, redact=lambda line: redact(line, self.salt))
+        attempt = parse_attempt(lines)
         unseen = offers == "1" and attempt.offered_version is None
         return replace(attempt, reaches_boot=window == "whole", overwrote=attempt.overwrote or unseen)
 
@@ -266,7 +275,7 @@ class _Reader:
 
     def order(self) -> str | None:
         text = self.read("order", str.strip, optional=True)
-        return redact(text, self.salt)[:500] if text else None
+        return text[:500] if text else None
 
     def updater(self) -> bool | None:
         status = self.status_of("updater")
@@ -279,6 +288,9 @@ class _Reader:
             return None
         links, loops = self.binary("links", parse_links) or ({}, ())
         names = {name for hierarchy in status.hierarchies.values() for name in hierarchy.extensions}
+        if max(len(names), len(listed), len(links), len(loops)) > _MOST_EXTENSIONS:
+            self.note("links", f"more than {_MOST_EXTENSIONS} extensions")
+            return None
         return Extensions(
             merged=tuple(sorted(names)),
             candidates={entry.name: entry.path for entry in listed},
@@ -309,13 +321,12 @@ def _lasting(attempt: Attempt | None) -> Attempt | None:
     return replace(attempt, started_at=None, next_check_s=None) if attempt else None
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _shown(char: str) -> str:
+    """A character as it may be stored: one that a terminal obeys, or hides, becomes its number."""
+    if char in "\n\t\r" or unicodedata.category(char) not in _HIDDEN:
+        return char
+    code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def _escape_all(text: str) -> str:
-    return _CONTROL.sub(_escape, text)
 
 
 def _claim(value: str | None) -> bool | None:
@@ -328,12 +339,8 @@ def _os_id(text: str) -> str | None:
 
 
 def _install(text: str) -> str | None:
-    try:
-        document = json.loads(text) if text.strip() else None
-    except ValueError:
-        return None
-    value = document.get("provisioningBootID") if isinstance(document, dict) else None
-    return value[:64] if isinstance(value, str) and value else None
+    found = re.search(r'"provisioningBootID"\s*:\s*"([0-9a-fA-F-]{1,64})"', text)
+    return found[1] if found else None
 
 
 def _enabled(text: str) -> tuple[str, ...]:
@@ -342,5 +349,5 @@ def _enabled(text: str) -> tuple[str, ...]:
 
 
 def _first_number(text: str) -> float | None:
-    found = re.match(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:\s|$)", text)
+    found = re.match(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:\s|$)", text)
     return float(found[1]) if found else None

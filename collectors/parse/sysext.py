@@ -67,6 +67,11 @@ class _CandidateRow(msgspec.Struct):
     time: int | None = None
 
 
+def _microseconds(value: int | None) -> datetime | None:
+    """Microseconds since the epoch; None where there are none, or too many for a time."""
+    return instant(value / 1e6) if value is not None and 0 <= value < 10**18 else None
+
+
 def parse_sysext_status(text: str) -> SysextStatus:
     """`systemd-sysext status`, also confext's: JSON (times in microseconds) or the table."""
     if text.lstrip().startswith("[") and not _header(text, "HIERARCHY"):
@@ -79,10 +84,7 @@ def parse_sysext_list(text: str) -> tuple[Candidate, ...]:
     """`systemd-sysext list`, also confext's: JSON, the table, or its sentence that there is none."""
     if text.lstrip().startswith("[") and not _header(text, "NAME"):
         rows = json_rows(text, _CandidateRow, "systemd-sysext list")
-        return tuple(
-            _candidate(row.name, row.type, row.path, None if row.time is None else instant(row.time / 1e6))
-            for row in rows
-        )
+        return tuple(_candidate(row.name, row.type, row.path, _microseconds(row.time)) for row in rows)
     if any(_NONE_FOUND.fullmatch(line.strip()) for line in lines(text)):
         return ()
     return tuple(_list_table(text))
@@ -93,7 +95,7 @@ def _hierarchy(row: _HierarchyRow) -> Hierarchy:
         if row.extensions not in ("none", "-", ""):
             raise ParseError(f"systemd-sysext status: extensions are {clean(row.extensions)!r}")
         return Hierarchy()
-    since = None if row.since is None else instant(row.since / 1e6)
+    since = _microseconds(row.since)
     return Hierarchy(tuple(visible(name, 255) for name in row.extensions), since)
 
 

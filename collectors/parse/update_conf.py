@@ -110,13 +110,25 @@ def _window_key(settings: dict[str, str], key: str) -> str:
     return prefixed if settings.get(prefixed) or key not in settings else key
 
 
+_BEFORE_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/{0,2}")
+_AFTER_UPDATE = re.compile(r"(?i)((?:/|%2f)+v1(?:/|%2f)+update(?:/|%2f)+)([^\r]+)")
+
+
 def _redact_server(server: str, salt: bytes) -> str:
-    """The whole value is one URL to update_engine: a password with a blank in it is still a password."""
-    scheme, scheme_end, rest = server.partition("://")
+    """The whole value is one address to update_engine, however odd: what stands before an `@` is who logs in,
+    with or without a scheme and with blanks in it; what follows /v1/update/ may be a token."""
+    begin = _BEFORE_HOST.match(server)
+    head = begin[0] if begin and (":" not in begin[0] or "/" in begin[0]) else ""
+    rest = server[len(head) :]
     user, at, place = rest.rpartition("@")
-    if scheme_end and at and re.search(r"\s", user):
-        return redact(f"{scheme}://{cover(user, salt)}@{place}", salt)
-    return redact(server, salt)
+    if at and "/" not in user:
+        rest = f"{cover(user, salt)}@{place}"
+    elif at:
+        first, slash, more = rest.partition("/")
+        name, inner, host = first.rpartition("@")
+        rest = f"{cover(name, salt)}@{host}{slash}{more}" if inner else rest
+    rest = _AFTER_UPDATE.sub(lambda found: found[1] + cover(found[2], salt), rest)
+    return redact(head + rest, salt)
 
 
 def _engine_settings(text: str) -> dict[str, str]:
@@ -186,7 +198,8 @@ def _odd_lines(text: str, engine: dict[str, str], locksmith: dict[str, str], sal
         else:
             continue
         if read != _meant(setting[2]):
-            odd.append(visible(redact(line, salt), _VALUE_LIMIT))
+            told = f"{key}={cover(setting[2], salt)}" if key.endswith("SERVER") else redact(line, salt)
+            odd.append(visible(told, _VALUE_LIMIT))
         if len(odd) == _ODD_LINES_LIMIT:
             break
     return tuple(odd)

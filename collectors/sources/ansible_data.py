@@ -26,7 +26,7 @@ def parse_yaml(text: str, *, file: str) -> Inventory:
     for tag in ("!vault", "!vault-encrypted", "!unsafe"):
         loader.add_constructor(tag, lambda _loader, _node: SECRET)  # type: ignore[attr-defined]
     try:
-        document = yaml.load(text, Loader=loader)  # noqa: S506 - the loader is a SafeLoader
+        document = yaml.load(text, Loader=loader)  # the loader is a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         words = clean(str(getattr(error, "problem", None) or type(error).__name__), 100)
         mark = getattr(error, "problem_mark", None)

@@ -31,7 +31,9 @@ def parse_ini(text: str, *, file: str) -> Inventory:
         if line.startswith("[") and (section := _SECTION.fullmatch(line)):
             name, kind = section[1], section[2] or "hosts"
             if kind not in ("hosts", "children", "vars"):
-                raise ConfigError(file, place, f"[{clean(name)}:{clean(kind)}]: only :children and :vars are known")
+                raise ConfigError(
+                    file, place, f"[{clean(name)}:{clean(kind)}]: only :children and :vars are known"
+                )
             inventory.group(name)
         elif kind == "vars":
             key, value = _variable(line, file, place)

@@ -24,7 +24,7 @@ class FoundHost:
     port: int | None = None
     user: str | None = None
     identity: str | None = None
-    """Path of a private key, as the source has it."""
+    """Path of a private key as the source has it: one printable line."""
     labels: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
 
@@ -92,5 +92,7 @@ class Finds:
             raise ConfigError(self._file, "", f"names more than {MAX_HOSTS} hosts")
         if not self._hosts:
             reasons = "; ".join(f"{item.what}: {item.why}" for item in list(self._left_out)[:3])
-            raise ConfigError(self._file, "", "names no host that can be taken" + (f" ({reasons})" * bool(reasons)))
+            raise ConfigError(
+                self._file, "", "names no host that can be taken" + (f" ({reasons})" * bool(reasons))
+            )
         return Found(tuple(self._hosts.values()), tuple(self._left_out))

@@ -55,9 +55,7 @@ def _add(finds: Finds, node: dict[str, Any], place: str) -> None:
     role = "control-plane" if any(label in labels for label in CONTROL_PLANE) else "worker"
     zone = labels.get(ZONE) or labels.get(OLD_ZONE)
     is_fit = isinstance(zone, str) and len(zone) <= LONGEST_LABEL and zone.isprintable()
-    finds.add(
-        FoundHost(name, address=address, groups=(role,), labels={"zone": str(zone)} if is_fit else {})
-    )
+    finds.add(FoundHost(name, address=address, groups=(role,), labels={"zone": str(zone)} if is_fit else {}))
 
 
 def _internal_ip(addresses: object) -> str | None:

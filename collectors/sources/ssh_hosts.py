@@ -41,7 +41,7 @@ def parse_ssh_hosts(text: str, *, file: str) -> Found:
         elif keyword == "match":
             blocks.append(_Block([]))
         elif keyword == "include":
-            finds.leave_out(f"line {number}: Include {' '.join(words)}", "what it includes for some hosts only")
+            finds.leave_out(f"Include {' '.join(words)}", "what it includes for some hosts only")
         elif keyword == "proxyjump" and words:
             jumps.update(_hops(words[0]))
         elif keyword in _WANTED and words:

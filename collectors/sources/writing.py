@@ -50,7 +50,9 @@ def fold(names: Sequence[str]) -> list[str]:
     from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet  # 20 ms that only this pays
 
     left = dict.fromkeys(plain)
-    for piece in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", str(NodeSet.fromlist(plain, resolver=RESOLVER_NOGROUP))):
+    for piece in re.findall(
+        r"(?:[^,\[]|\[[^\]]*\])+", str(NodeSet.fromlist(plain, resolver=RESOLVER_NOGROUP))
+    ):
         try:
             folded = expand_hosts(piece)
         except HostTextInvalid:
@@ -67,7 +69,7 @@ def fleet_text(found: Found, *, head: Iterable[str], ssh: dict[str, str]) -> str
 
     What all hosts of the source share wins over `ssh`.
     """
-    plan = _Plan(found.hosts)
+    plan = _Plan(found.hosts, ssh)
     lines = [f"# {clean(sentence, _COMMENT_WIDTH)}" for sentence in head]
     lines += _left_out(found)
     lines += ["", "[ssh]", *_pairs(ssh | plan.shared)] if ssh or plan.shared else []
@@ -103,23 +105,24 @@ def _said(host: FoundHost) -> dict[str, str]:
 class _Plan:
     """Which setting stands where."""
 
-    def __init__(self, hosts: Sequence[FoundHost]) -> None:
+    def __init__(self, hosts: Sequence[FoundHost], defaults: dict[str, str]) -> None:
         self._said = {host.name: _said(host) for host in hosts}
         everywhere = _common(list(self._said.values()))
         self.shared = {key: value for key, value in everywhere.items() if not key.startswith("labels.")}
+        self._general = defaults | self.shared
         self._rest = "ungrouped" if any(host.groups for host in hosts) else "all"
         self.groups: dict[str, list[FoundHost]] = {}
         for host in hosts:
             for name in self._groups_of(host):
                 self.groups.setdefault(name, []).append(host)
         self.of_group = {
-            name: _without(_common([self._said[host.name] for host in members]), self.shared)
+            name: _without(_common([self._said[host.name] for host in members]), self._general)
             for name, members in self.groups.items()
         }
 
     def of_host(self, host: FoundHost) -> dict[str, str]:
         """What neither [ssh] nor a group of the host says already."""
-        said = _without(self._said[host.name], self.shared)
+        said = _without(self._said[host.name], self._general)
         for name in self._groups_of(host):
             said = _without(said, self.of_group[name])
         return said
@@ -129,7 +132,8 @@ class _Plan:
 
 
 def _without(said: dict[str, str], elsewhere: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in said.items() if key not in elsewhere}
+    """What `elsewhere` does not say in the same way."""
+    return {key: value for key, value in said.items() if elsewhere.get(key) != value}
 
 
 def _common(sets: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -12,8 +12,7 @@ from actions.watch import Busy
 from collectors.records import Change
 from collectors.tables import LeaseLost
 from console.cli.context import Console, now
-from console.cli.picking import pick, selection_options
-from console.cli.reading import read_whole
+from console.cli.picking import asked_for, selection_options
 from console.cli.steps import value_of
 from console.cli.sweeping import said, sweep_fleet, watch_fleet
 from console.exit_codes import ExitCode
@@ -42,8 +41,7 @@ def command(
             return ExitCode.REFUSED
         return ExitCode.OK
     if selection or hosts or groups:
-        picked = pick(read_whole(loaded, now()).view, selection, hosts, groups)
-        names = [row.name for row in picked.rows]
+        names = asked_for(loaded, selection, hosts, groups)
     else:
         names = [host.name for host in loaded.fleet.hosts]
     swept = sweep_fleet(loaded, names)

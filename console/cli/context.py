@@ -31,10 +31,14 @@ class Console:
         return sys.stdout.isatty()
 
     @property
+    def is_plain(self) -> bool:
+        """stdout cannot take anything but ASCII for sure."""
+        return (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+
+    @property
     def ascii(self) -> bool:
         """Typed, or stdout cannot take anything else."""
-        encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-        return self.ascii_only or encoding != "utf8"
+        return self.ascii_only or self.is_plain
 
     @property
     def width(self) -> int:

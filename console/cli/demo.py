@@ -37,6 +37,7 @@ def command(console: Console, hosts: int | None, directory: Path | None, scenari
     if directory is not None:
         asyncio.run(_serve(directory, hosts, counts))
         return ExitCode.OK
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the hosts' process ends with us
     with tempfile.TemporaryDirectory(prefix="fleetctl-demo-") as folder:
         with _served(Path(folder), hosts, scenarios):
             return _show(console, Path(folder))

@@ -17,7 +17,11 @@ from console.visible import hosts_words, visible
 
 @click.command("init", help="Write a fleet file to review, from hosts that another file knows. Asks no host.")
 @click.option(
-    "--from", "kind", type=click.Choice([str(kind) for kind in SourceKind]), required=True, help="What FILE is."
+    "--from",
+    "kind",
+    type=click.Choice([str(kind) for kind in SourceKind]),
+    required=True,
+    help="What FILE is.",
 )
 @click.argument("file", required=False, metavar="[FILE|-]")
 @click.option(
@@ -35,7 +39,7 @@ def command(console: Console, kind: str, file: str | None, output: str) -> None:
     path = Path(os.path.expanduser(output))
     _write_new(path, text)
     left = len(found.left_out)
-    more = f"; {left} entries left out, named in it" if left else ""
+    more = f"; left out, and named in it: {left}" if left else ""
     click.echo(f"{path}: {hosts_words(len(found.hosts))} from {visible(source.label)}{more}")
     click.echo(f"review it, then: fleetctl {'' if output == FILE_NAME else f'--fleet {path} '}doctor")
     _say_what_is_left(path)

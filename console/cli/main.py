@@ -76,12 +76,15 @@ def root(ctx: click.Context, fleet_file: Path | None, color: str, ascii_only: bo
 
 def main() -> None:
     """Run, and end the process with a code of console.exit_codes."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # started with a closed one
+            setattr(sys, name, open(os.devnull, "w"))
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:
-        # The reader (head, less) has gone; keep Python from complaining about it at exit.
+    except OSError:
+        # The reader (head, less) has gone, or the disk is full: keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -89,12 +92,10 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """One command line; its exit code."""
     try:
-        result = root.main(arguments, prog_name="fleetctl", standalone_mode=False)
+        with root.make_context("fleetctl", list(arguments)) as context:
+            result = root.invoke(context)
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except click.UsageError as error:
-        error.show()
-        return ExitCode.USAGE
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
@@ -106,7 +107,14 @@ def run(arguments: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return ExitCode.OK
-    except Exception:  # noqa: BLE001 - the last handler: whatever comes here is a bug and is told as one
+    except OSError as error:
+        return _failed(f"{error.filename or 'output'}: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001 - the last handler: whatever comes here is a bug and is told as one
+        if type(error).__module__ == "sqlite3":
+            text = (
+                "is another fleetctl writing, is the disk full? `sqlite3 FILE 'PRAGMA integrity_check'` tells"
+            )
+            return _failed(f"the database: {error}; {text}")
         import traceback
 
         for line in traceback.format_exc().splitlines():
@@ -114,6 +122,11 @@ def run(arguments: list[str]) -> int:
         click.echo("fleetctl: this is a bug; nothing more was done", err=True)
         return ExitCode.BUG
     return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _failed(text: str) -> int:
+    click.echo(f"fleetctl: {visible(text)}", err=True)
+    return ExitCode.USAGE
 
 
 def _say(error: ConfigError) -> None:

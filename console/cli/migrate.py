@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from collectors import store
+from collectors.fleet_file import check_database_place
 from console.cli.context import Console
 
 
@@ -12,6 +13,7 @@ from console.cli.context import Console
 @click.pass_obj
 def command(console: Console) -> None:
     path = console.load().database_path
+    check_database_place(path)
     is_new = not path.exists()
     conn = store.open_writer(path)
     try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from collectors.errors import ConfigError
 from console.rows import FleetView, HostRow
+
+if TYPE_CHECKING:
+    from collectors.fleet_file import LoadedFleet
 
 SHOWN = 10
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,3 +69,22 @@ def exactly(view: FleetView, selection: Sequence[str]) -> list[str]:
             f"is too loose for a command that writes; name the hosts (it matches {shown or 'none'})",
         )
     return found
+
+
+def asked_for(
+    loaded: LoadedFleet, selection: Sequence[str], hosts: Sequence[str], groups: Sequence[str]
+) -> list[str]:
+    """Names of the hosts to ask, of all where nothing was selected.
+
+    An older database is brought up to date first, as every writer does. Raises ConfigError for none.
+    """
+    from collectors import store
+    from console.cli.context import now
+    from console.cli.reading import read_whole
+
+    if loaded.database_path.exists():
+        store.open_writer(loaded.database_path).close()
+    picked = pick(read_whole(loaded, now()).view, selection, hosts, groups)
+    if not picked.rows:
+        raise ConfigError("selection", picked.text, "means no host of the fleet; nobody was asked")
+    return [row.name for row in picked.rows]

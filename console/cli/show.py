@@ -9,7 +9,7 @@ import click
 
 from collectors.errors import ConfigError
 from console.cli.context import Console, now
-from console.cli.reading import read_whole
+from console.cli.reading import read_one
 from console.cli.steps import newest_steps
 from console.judge import document, stale_words
 from console.render_diff import story_text
@@ -21,19 +21,22 @@ TIMELINE = 12
 
 @click.command("show", help="Everything known of one host.")
 @click.argument("host")
-@click.option("--json", "as_json", is_flag=True, help="The host's object of fleetctl.status/1.")
+@click.option("--json", "as_json", is_flag=True, help="One object, schema fleetctl.host/1.")
 @click.pass_obj
 def command(console: Console, host: str, as_json: bool) -> None:
     at = now()
-    whole = read_whole(console.load(), at)
-    found = next((item for item in whole.hosts if item.host.name == host), None)
-    if found is None:
-        near = get_close_matches(host, [item.host.name for item in whole.hosts], n=1)
+    loaded = console.load()
+    names = [item.name for item in loaded.fleet.hosts]
+    if host not in names:
+        near = get_close_matches(host, names, n=1)
         hint = f", did you mean {near[0]}?" if near else ""
-        raise ConfigError(str(whole.loaded.path.name), "", f"there is no host {host!r}{hint}")
+        raise ConfigError(loaded.path.name, "", f"there is no host {host!r}{hint}")
+    whole = read_one(loaded, at, host)
+    (found,) = whole.hosts
     told = document(found, whole.feed, whole.loaded.fleet, at, stale_words(whole.feed, at))
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+        document_of_host = {"schema": "fleetctl.host/1", **told}
+        click.echo(json.dumps(document_of_host, ensure_ascii=console.is_plain, separators=(",", ":")))
         return
     colour, ascii_only, width = console.colour, console.ascii, console.width
     click.echo(host_text(told, now=at, colour=colour, ascii=ascii_only, width=width), color=True)

@@ -9,13 +9,12 @@ from datetime import datetime
 import click
 
 from console.cli.context import Console, now
-from console.cli.picking import pick, selection_options
+from console.cli.picking import asked_for, pick, selection_options
 from console.cli.reading import read_view, read_whole
 from console.exit_codes import ExitCode, worst
 from console.fleet_view import FEED_STALE_AFTER_S
 from console.render import status_text
 from console.rows import FleetView
-from console.when import parse_when
 
 
 @click.command("status", help="The fleet as stored: versions, states, slots, and why.")
@@ -39,7 +38,7 @@ def command(
 ) -> int:
     if at is not None and refresh:
         raise click.UsageError("--at and --refresh exclude each other: the past cannot be asked")
-    codes, when = [ExitCode.OK], parse_when(at, now(), place="--at") if at is not None else None
+    codes, when = [ExitCode.OK], _moment(at)
     if refresh:
         codes.append(_refresh(console, selection, hosts, groups))
     if as_json:
@@ -56,6 +55,14 @@ def command(
     if check and not is_as_wanted(view):
         codes.append(ExitCode.NOT_AS_WANTED)
     return worst(codes)
+
+
+def _moment(at: str | None) -> datetime | None:
+    if at is None:
+        return None
+    from console.when import parse_when
+
+    return parse_when(at, now(), place="--at")
 
 
 def is_as_wanted(view: FleetView) -> bool:
@@ -81,8 +88,7 @@ def _refresh(
     from console.cli.sweeping import said, sweep_fleet
 
     loaded = console.load()
-    picked = pick(read_whole(loaded, now()).view, selection, hosts, groups)
-    return said(sweep_fleet(loaded, [row.name for row in picked.rows]))
+    return said(sweep_fleet(loaded, asked_for(loaded, selection, hosts, groups)))
 
 
 def _print_json(
@@ -99,5 +105,5 @@ def _print_json(
     names = {row.name for row in picked.rows}
     chosen = [item for item in whole.hosts if item.host.name in names]
     document = status_document(chosen, whole.view, whole.feed, whole.loaded.fleet)
-    click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    click.echo(json.dumps(document, ensure_ascii=console.is_plain, separators=(",", ":")))
     return replace(whole.view, rows=picked.rows)

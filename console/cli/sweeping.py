@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -146,7 +147,8 @@ def said(swept: Swept) -> ExitCode:
     for reach, hosts in sorted(by_reach.items()):
         more = f" and {len(hosts) - SHOWN} more" if len(hosts) > SHOWN else ""
         click.echo(f"{str(reach).replace('_', ' ')}: {', '.join(hosts[:SHOWN])}{more}", err=True)
-    click.echo(f"{len(silent)} of {swept.asked} hosts did not answer", err=True)
+    hint = f"; why: fleetctl show {silent[0]}"
+    click.echo(f"{len(silent)} of {swept.asked} hosts did not answer{hint}", err=True)
     return ExitCode.NO_ANSWER
 
 
@@ -155,7 +157,7 @@ class Progress:
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self.is_live = sys.stderr.isatty()
+        self.is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def seen(self, seen: Observation) -> None:
         self.done += 1

@@ -35,6 +35,8 @@ class What(StrEnum):
     """detail: the version."""
     REBOOT_ASKED = "reboot-asked"
     """detail: who asked: systemctl, locksmithd."""
+    REBOOT_REFUSED = "reboot-refused"
+    """By an inhibitor; detail: who asked."""
     BOOT_FAILED = "boot-failed"
     """detail: slot and version."""
     REBOOTED = "rebooted"
@@ -182,7 +184,8 @@ class Timing:
     panic: float = 60.0
     emergency: float = 300.0
     """The initrd's emergency shell waits so long before it reboots."""
-    login_wait: float = 300.0
+    engine_restarts: float = 30.0
+    """systemd's RestartSec of update-engine.service."""
 
 
 REAL = Timing()
@@ -202,7 +205,8 @@ class UpdateServer:
     """offer, empty, not-xml, other-xml, error-status."""
     disables_backoff: bool = True
     payload_bytes: int = 458_234_665
-    payload_http_status: int = 200
+    payload: str = "good"
+    """Or missing, bad-hash, wrong-size, unsigned, bad-signature, bad-magic, bit-flip."""
     poll_interval_s: float = 0.0
     """Counts only above the daemon's own interval."""
     allows_downgrade: bool = False

@@ -85,7 +85,7 @@ class Machine:
         due = self.now + timedelta(seconds=max(0.0, seconds))
         heapq.heappush(self._events, (due, self._count, scope, action))
 
-    def start(self, process: Process, scope: Scope, *, delay_s: float = 0.0) -> None:
+    def start(self, process: Generator[float, None, object], scope: Scope, *, delay_s: float = 0.0) -> None:
         """Run a process: at once up to its first wait, or all of it later."""
 
         def step() -> None:

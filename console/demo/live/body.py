@@ -1,0 +1,84 @@
+"""A host's parts together, and what a program on it is: a function of them and of its call.
+
+A program that takes time is a generator of waits which returns its reply; what it has said so far is in its
+call's `pending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from console.demo.live.engine import UpdateEngine
+from console.demo.live.kinds import Pending, Reply, Scope
+from console.demo.live.lifecycle import Lifecycle
+from console.demo.live.locksmith import Locksmithd
+from console.demo.live.machine import LOCKSMITHD_UNIT, Machine
+from console.demo.live.sysext import Sysexts
+
+Running = Generator[float, None, Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One program being run."""
+
+    argv: tuple[str, ...]
+    uid: int
+    stdin: bytes
+    pending: Pending
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        return self.argv[1:]
+
+
+class Body:
+    """A host's parts; a boot starts its services."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.lifecycle = Lifecycle(machine, self._came_up)
+        self.locksmithd = Locksmithd(machine, self.lifecycle.ask_reboot)
+        self.engine = UpdateEngine(machine, self.locksmithd.need_reboot)
+        self.sysexts = Sysexts(machine)
+        self.transient: dict[str, Transient] = {}
+        self.programs: dict[str, Program] = {}
+        """By name, without a folder; more may be put in."""
+
+    def find_running(self) -> None:
+        self.engine.find_running()
+        self.locksmithd.find_running()
+
+    def _came_up(self, updated: bool) -> None:
+        machine = self.machine
+        self.transient.clear()
+        self.sysexts.boot(updated=updated)
+        machine.after(machine.timing.engine_starts, machine.boot, self._start_services)
+
+    def _start_services(self) -> None:
+        machine = self.machine
+        if machine.state.no_update or machine.state.foreign_os is not None:
+            return
+        if not machine.unit("update-engine.service").is_masked and not machine.faults.daemon_masked:
+            self.engine.start()
+        if not machine.unit(LOCKSMITHD_UNIT).is_masked:
+            self.locksmithd.start()
+
+
+Program = Callable[[Body, Call], "Reply | Running"]
+
+
+@dataclass(slots=True)
+class Transient:
+    """A unit made by systemd-run."""
+
+    scope: Scope
+    stop_post: tuple[tuple[str, ...], ...] = ()
+    remains: bool = False
+    journal: list[str] = field(default_factory=list)
+
+
+def failed(text: str, status: int = 1) -> Reply:
+    """A program that complains on stderr."""
+    return Reply(b"", text.encode(), status)

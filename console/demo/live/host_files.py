@@ -1,0 +1,141 @@
+"""The files of a live host that its tools and its visitors read and write.
+
+Most are views of its state; any other path is kept as it was written, under /run until the next boot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from console.demo import files
+from console.demo.live.kinds import What
+from console.demo.live.machine import Machine
+
+CONF = "/etc/flatcar/update.conf"
+PREFS = "/var/lib/update_engine/prefs/"
+MARKER = "/run/update_engine_autoupdate_completed"
+REBOOT_REQUIRED = "/run/reboot-required"
+COORDINATOR = "/run/update-engine/coordinator.conf"
+RESET = "/selective-os-reset"
+FIRST_BOOT = "/boot/flatcar/first_boot"
+NO_UPDATE = "/usr/.noupdate"
+FLAGS = (MARKER, REBOOT_REQUIRED, RESET, FIRST_BOOT, NO_UPDATE)
+_ROOT_ONLY = (PREFS, "/boot/")
+_READ_ONLY = ("/usr/", "/proc/", "/sys/")
+
+
+class HostFiles:
+    """Files by absolute path."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._m = machine
+
+    def read(self, path: str, uid: int = 0) -> bytes | None:
+        """A file's bytes; None: not there. PermissionError where this user may not look."""
+        if uid != 0 and path.startswith(_ROOT_ONLY):
+            raise PermissionError(path)
+        text = self._view(path)
+        if text is not None:
+            return text.encode()
+        return self._m.run_files.get(path, self._m.disk_files.get(path))
+
+    def _view(self, path: str) -> str | None:
+        state = self._m.state
+        if path in FLAGS:
+            return "" if self._flags()[path] else None
+        if path.startswith(PREFS):
+            return (state.prefs or {}).get(path.removeprefix(PREFS))
+        if state.foreign_os is not None and path not in ("/etc/os-release", "/etc/machine-id"):
+            return None
+        up_s = state.uptime_s(self._m.now)
+        match path:
+            case "/etc/flatcar/update.conf":
+                return state.conf
+            case "/etc/os-release" | "/usr/lib/os-release" | "/usr/share/flatcar/os-release":
+                return files.os_release(state)
+            case "/usr/share/flatcar/release":
+                return files.flatcar_release(state)
+            case "/usr/share/flatcar/update.conf":
+                return files.image_conf(state)
+            case "/proc/cmdline":
+                return files.cmdline(state)
+            case "/proc/sys/kernel/random/boot_id":
+                return f"{state.boot_id}\n"
+            case "/proc/uptime":
+                return f"{up_s:.2f} {up_s * 1.9:.2f}\n"
+            case "/etc/machine-id":
+                return f"{state.hardware.machine_id}\n"
+            case "/run/update-engine/coordinator.conf":
+                return files.coordinator(state)
+        return None
+
+    def write(self, path: str, content: bytes, uid: int = 0) -> None:
+        """Replace a file. PermissionError, or OSError where the disk is full."""
+        machine = self._m
+        temporary = path.startswith(("/tmp/", "/var/tmp/", "/home/core/"))
+        if path.startswith(_READ_ONLY) or (uid != 0 and not temporary):
+            raise PermissionError(path)
+        if machine.faults.disk_full and not path.startswith(("/run/", "/tmp/")):
+            raise OSError(28, "No space left on device", path)
+        if path == CONF:
+            self._set_conf(content.decode("utf-8", "replace"))
+        elif path in FLAGS:
+            self._set_flag(path, is_there=True)
+        elif path.startswith("/run/"):
+            machine.run_files[path] = content
+        else:
+            machine.disk_files[path] = content
+
+    def remove(self, path: str, uid: int = 0) -> bool:
+        """Whether it was there. PermissionError where this user may not."""
+        machine = self._m
+        if uid != 0 and not path.startswith(("/tmp/", "/var/tmp/", "/home/core/")):
+            raise PermissionError(path)
+        was_there = self.read(path) is not None
+        if path == CONF:
+            self._set_conf(None)
+        elif path in FLAGS:
+            self._set_flag(path, is_there=False)
+        elif path.startswith(PREFS) and machine.state.prefs is not None:
+            name = path.removeprefix(PREFS)
+            kept = {key: value for key, value in machine.state.prefs.items() if key != name}
+            machine.state = replace(machine.state, prefs=kept)
+        machine.run_files.pop(path, None)
+        machine.disk_files.pop(path, None)
+        return was_there
+
+    def paths(self, folder: str) -> list[str]:
+        """Names of what was written under a folder, or stands there for update_engine."""
+        prefix = folder.rstrip("/") + "/"
+        found = {*self._m.run_files, *self._m.disk_files, *FLAGS, CONF, COORDINATOR}
+        if prefix == PREFS:
+            found |= {PREFS + name for name in self._m.state.prefs or {}}
+        there = {path for path in found if path.startswith(prefix) and self.read(path) is not None}
+        return sorted({path.removeprefix(prefix).partition("/")[0] for path in there})
+
+    def _set_conf(self, text: str | None) -> None:
+        if text != self._m.state.conf:
+            self._m.state = replace(self._m.state, conf=text)
+            self._m.record(What.CONF_CHANGED)
+
+    def _flags(self) -> dict[str, bool]:
+        state = self._m.state
+        return {
+            MARKER: state.staged_marker,
+            REBOOT_REQUIRED: state.reboot_required,
+            RESET: state.reset_armed,
+            FIRST_BOOT: state.first_boot_armed,
+            NO_UPDATE: state.no_update,
+        }
+
+    def _set_flag(self, path: str, *, is_there: bool) -> None:
+        machine, state = self._m, self._m.state
+        match path:
+            case "/run/update_engine_autoupdate_completed":
+                machine.state = replace(state, staged_marker=is_there)
+            case "/run/reboot-required":
+                machine.state = replace(state, reboot_required=is_there)
+            case "/selective-os-reset":
+                machine.state = replace(state, reset_armed=is_there)
+            case "/boot/flatcar/first_boot":
+                machine.state = replace(state, first_boot_armed=is_there)

@@ -1,0 +1,3 @@
+#!/bin/sh
+[ "$1" = --list ] && exec cat "$(dirname "$0")/list.json"
+exit 64
