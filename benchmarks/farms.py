@@ -102,22 +102,23 @@ def agreed(ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 def own_namespace(argv: Sequence[str]) -> None:
-    """Start this program again inside of a new network namespace, where only its own loopback exists.
+    """Start this program again inside of new namespaces, where only its own loopback exists.
 
-    Returns inside of it. Raises BenchmarkFailed where the system does not allow one.
+    Its mounts are its own too: the machine id is hidden there, or all hosts would be one machine and each
+    be judged again with every other. Returns inside. Raises BenchmarkFailed where the system does not let us.
     """
     if os.environ.get(_IN_NAMESPACE):
         return
-    tools = [shutil.which(name) for name in ("unshare", "ip")]
+    tools = [shutil.which(name) for name in ("unshare", "ip", "mount")]
     if os.geteuid() != 0 or None in tools:
-        raise BenchmarkFailed(
-            "a real sshd needs root, unshare and ip: it gets a network namespace of its own"
-        )
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
+        raise BenchmarkFailed("a real sshd needs root, unshare, ip and mount: it gets namespaces of its own")
+    unshare = ["unshare", "--net", "--mount"]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
         raise BenchmarkFailed("this system does not let us make a network namespace")
-    script = 'ip link set lo up && exec "$@"'
+    hide = "{ [ ! -e /etc/machine-id ] || mount --bind /dev/null /etc/machine-id; }"
+    script = f'ip link set lo up && {hide} && exec "$@"'
     os.environ[_IN_NAMESPACE] = "1"
-    os.execvp("unshare", ["unshare", "--net", "sh", "-c", script, "sh", *argv])
+    os.execvp("unshare", [*unshare, "sh", "-c", script, "sh", *argv])
 
 
 @contextmanager

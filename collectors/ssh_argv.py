@@ -51,16 +51,16 @@ def _options(target: Target, alias: Alias) -> list[str]:
 
 
 def _proxy(target: Target, alias: Alias) -> str | None:
-    """What carries the connection; ssh fills in %tokens and hands the rest to a shell."""
+    """What carries the connection; ssh fills in %tokens and has a shell exec the rest."""
     if target.proxy_command:
-        return "exec " + shlex.join(target.proxy_command).replace("%", "%%")
+        return shlex.join(target.proxy_command).replace("%", "%%")
     if target.jump is None:
         return None
     where = (
         f"[{target.address}]:{target.port}" if ":" in target.address else f"{target.address}:{target.port}"
     )
     argv = ["ssh", *_options(target.jump, alias), "-W", where, "--", target.jump.address]
-    return "exec " + shlex.join(argv).replace("%", "%%")
+    return shlex.join(argv).replace("%", "%%")
 
 
 def _quoted(path: str) -> str:

@@ -24,7 +24,8 @@ _TEXT = (
 _FOLLOWING_TEXT = (
     f"{_SETTING}; o=$({_JOURNAL} -n 1 2>/dev/null </dev/null); "
     f'if [ -n "$o" ]; then exec {_JOURNAL} -f -n "$1"; fi; '
-    f'sudo -n true 2>/dev/null || exit {NOT_ALLOWED}; exec sudo -n {_JOURNAL} -f -n "$1"'
+    f"sudo -n {_JOURNAL} -n 1 >/dev/null 2>&1 </dev/null || exit {NOT_ALLOWED}; "
+    f'exec sudo -n {_JOURNAL} -f -n "$1"'
 )
 
 

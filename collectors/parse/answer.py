@@ -59,6 +59,7 @@ _MOST_EXTENSIONS = 256
 _BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0a-\x1f\x7f]")
 # Hosts of a fleet say much the same: what one text means is worked out once. Facts are frozen, so they
 # may be shared.
+_redacted = lru_cache(maxsize=1024)(redact)
 _os_release = lru_cache(maxsize=256)(parse_os_release)
 _release = lru_cache(maxsize=256)(parse_release)
 _update_conf = lru_cache(maxsize=1024)(parse_update_conf)
@@ -109,7 +110,7 @@ class _Reader:
             odd, text = True, "\n".join(line[:LINE_LIMIT] for line in text.split("\n"))
         if odd:
             self.odd.append(section)
-        return text if section in _OWN_REDACTION else redact(text, self.salt)
+        return text if section in _OWN_REDACTION else _redacted(text, self.salt)
 
     def read(
         self, section: str, parse: Callable[[str], T], *, optional: bool = False, strict: bool = False

@@ -110,7 +110,7 @@ def _window_key(settings: dict[str, str], key: str) -> str:
     return prefixed if settings.get(prefixed) or key not in settings else key
 
 
-_BEFORE_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/{0,2}")
+_BEFORE_HOST = re.compile(r"[\"']?(?:[A-Za-z][A-Za-z0-9+.-]*:)?/{0,2}")
 _AFTER_UPDATE = re.compile(r"(?i)((?:/|%2f)+v1(?:/|%2f)+update(?:/|%2f)+)([^\r]+)")
 
 

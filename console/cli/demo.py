@@ -31,22 +31,57 @@ START_TIMEOUT_S = 120
     help="Only serve hosts, until SIGTERM; DIR/fleet.toml names them.",
 )
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME=COUNT", help="Hosts of one scenario.")
+@click.option("--alive", is_flag=True, help="Hosts update and reboot by themselves; needs --serve.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 10_000),
+    default=1.0,
+    show_default=True,
+    help="Seconds of the hosts in one of ours; needs --serve.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="HOST=NAME[@SECONDS]",
+    help="What goes wrong on a host, from the start or so many of its seconds later; needs --serve.",
+)
 @click.pass_obj
-def command(console: Console, hosts: int | None, directory: Path | None, scenarios: tuple[str, ...]) -> int:
+def command(
+    console: Console,
+    hosts: int | None,
+    directory: Path | None,
+    scenarios: tuple[str, ...],
+    alive: bool,
+    speed: float,
+    faults: tuple[str, ...],
+) -> int:
     counts = parse_counts(list(scenarios))
     if directory is not None:
-        asyncio.run(_serve(directory, hosts, counts))
+        asyncio.run(_serve(directory, hosts, counts, alive=alive, speed=speed, faults=faults))
         return ExitCode.OK
+    if alive or faults or speed != 1.0:
+        raise click.UsageError("--alive, --speed and --fault need --serve DIR")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the hosts' process ends with us
     with tempfile.TemporaryDirectory(prefix="fleetctl-demo-") as folder:
         with _served(Path(folder), hosts, scenarios):
             return _show(console, Path(folder))
 
 
-async def _serve(directory: Path, hosts: int | None, counts: dict[str, int]) -> None:
+async def _serve(
+    directory: Path,
+    hosts: int | None,
+    counts: dict[str, int],
+    *,
+    alive: bool,
+    speed: float,
+    faults: tuple[str, ...],
+) -> None:
     """Serve until SIGTERM or SIGINT; `ready` on stdout once every host listens."""
-    from console.demo.fleet import serve
+    from console.demo.faults import parse_faults
+    from console.demo.fleet import Manner, serve
 
+    manner = Manner(alive, speed, parse_faults(faults))
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
@@ -58,7 +93,7 @@ async def _serve(directory: Path, hosts: int | None, counts: dict[str, int]) -> 
         sys.stdout.flush()
 
     try:
-        await serve(directory, hosts, counts, ready=ready)
+        await serve(directory, hosts, counts, ready=ready, manner=manner)
     except asyncio.CancelledError:
         if not _was_asked(task):
             raise

@@ -18,14 +18,20 @@ from console.exit_codes import ExitCode
 from console.visible import visible
 
 COMMANDS = {
+    "init": "write a fleet file from what you have: ssh_config, Ansible, Kubernetes, a hosts file",
+    "doctor": "check fleet file, keys, database and hosts, with a remedy for each",
+    "trust": "review and record host keys",
     "collect": "ask every host once and store what it says",
     "status": "the fleet as stored",
     "show": "everything known of one host",
+    "logs": "a host's updater log",
+    "ssh": "a terminal on a host, with the fleet's user, key, jump and host key",
     "diff": "what changed since a moment, or how two hosts differ",
     "hold": "mark hosts that must not be rebooted",
     "unhold": "take a hold back",
     "acknowledge": "take note of a reversion or a failure",
     "demo": "a simulated fleet on this machine, over real SSH",
+    "completion": "the script that completes fleetctl in your shell",
     "migrate": "bring the database to this version's schema",
     "version": "versions of fleetctl and of what it stands on",
 }

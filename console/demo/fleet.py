@@ -10,24 +10,30 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from collectors.errors import ConfigError
+from console.demo.faults import PlannedFault
 from console.demo.feed import releases_json
-from console.demo.healthy import HostSpec
-from console.demo.plan import HEADER, PlannedHost, Reached, fleet_text, plan
+from console.demo.fleet_life import Clock, FleetLife, Told
+from console.demo.live.host import LiveHost
+from console.demo.live.kinds import LogEntry, UpdateServer
+from console.demo.plan import HEADER, PlannedHost, Reached, current_offers, fleet_text, plan
 from console.demo.server import DemoServer, Key, ServedHost
-from console.demo.world import KeyRecord
+from console.demo.world import KeyRecord, SimulatedHost
 
 FLEET_FILE = "fleet.toml"
 KEY_FILE = "demo_key"
 KNOWN_HOSTS = "known_hosts"
 FEED_FILE = "releases.json"
 SCENARIOS_FILE = "scenarios.json"
-_OWN_FILES = (FLEET_FILE, KEY_FILE, KNOWN_HOSTS, FEED_FILE, SCENARIOS_FILE)
+LIFE_FILE = "life.jsonl"
+"""What happened to the hosts, in their own log, one JSON object a line."""
+SEED = 1
+_OWN_FILES = (FLEET_FILE, KEY_FILE, KNOWN_HOSTS, FEED_FILE, SCENARIOS_FILE, LIFE_FILE)
 _USUAL_PORT = 2222
 _PER_NET = 250
 
@@ -61,18 +67,26 @@ class DemoFleet:
 
 
 def prepare(
-    directory: Path, hosts: int | None, scenario_counts: Mapping[str, int], start: datetime
+    directory: Path,
+    hosts: int | None,
+    scenario_counts: Mapping[str, int],
+    start: datetime,
+    *,
+    alive: bool = False,
 ) -> DemoFleet:
     """Write a demo's directory; `start` (aware UTC) is the moment from which its world is dated.
 
     Keys are new each time. Raises ConfigError for an impossible wish and for a directory with files that
     are not a demo's.
     """
-    planned = plan(hosts, scenario_counts)
+    planned = plan(hosts, scenario_counts, is_alive=alive)
     places = free_places(len(planned))
     fleet = DemoFleet(
         directory,
-        tuple(_host(item, place, start) for item, place in zip(planned, places, strict=True)),
+        tuple(
+            DemoHost(item, ServedHost(item.build(start), *place, Key.new()))
+            for item, place in zip(planned, places, strict=True)
+        ),
         Key.new(),
     )
     try:
@@ -84,6 +98,45 @@ def prepare(
     return fleet
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a fleet lives."""
+
+    alive: bool = False
+    """Its hosts check for updates and reboot by themselves."""
+    speed: float = 1.0
+    """Seconds of theirs in one of ours."""
+    faults: tuple[PlannedFault, ...] = ()
+
+
+AS_IT_IS = Manner()
+
+
+def begin(
+    planned: Iterable[PlannedHost],
+    states: Iterable[SimulatedHost],
+    clock: Clock,
+    manner: Manner = AS_IT_IS,
+    *,
+    told: Told | None = None,
+) -> FleetLife:
+    """The life of planned hosts that are in these states when the clock starts.
+
+    Raises ConfigError for a fault of a host that there is not.
+    """
+    update_server = UpdateServer(current_offers())
+    lives = [
+        LiveHost(state, update_server, now=clock.start, alive=manner.alive, seed=SEED) for state in states
+    ]
+    life = FleetLife(lives, clock, told=told)
+    for host in planned:
+        for name in host.faults:
+            life.fault(host.name, name)
+    for item in manner.faults:
+        life.plan_fault(item)
+    return life
+
+
 async def serve(
     directory: Path,
     hosts: int | None,
@@ -91,17 +144,34 @@ async def serve(
     *,
     ready: Callable[[], None],
     latency_s: float = 0.0,
+    manner: Manner = AS_IT_IS,
 ) -> None:
     """Prepare a demo and serve it until cancelled; `ready` is called once all hosts listen."""
-    fleet = await asyncio.to_thread(prepare, directory, hosts, counts, datetime.now(UTC))
-    async with DemoServer(fleet.served, fleet.login_key, latency_s=latency_s):
-        ready()
-        await asyncio.Event().wait()
+    fleet = await asyncio.to_thread(prepare, directory, hosts, counts, datetime.now(UTC), alive=manner.alive)
+    clock = Clock(datetime.now(UTC), manner.speed)
+    with open(directory / LIFE_FILE, "w", encoding="utf-8") as diary:  # noqa: ASYNC230 - a local file's few lines
+
+        def told(entries: Sequence[LogEntry]) -> None:
+            diary.writelines(life_line(entry, clock) for entry in entries)
+            diary.flush()
+
+        states = [host.state for host in fleet.served]
+        life = begin([host.planned for host in fleet.hosts], states, clock, manner, told=told)
+        async with DemoServer(fleet.served, fleet.login_key, life=life, latency_s=latency_s):
+            ready()
+            await asyncio.Event().wait()
 
 
-def _host(planned: PlannedHost, place: tuple[str, int], start: datetime) -> DemoHost:
-    state = planned.scenario.build(HostSpec(planned.name, start, planned.flavour))
-    return DemoHost(planned, ServedHost(state, *place, Key.new()))
+def life_line(entry: LogEntry, clock: Clock) -> str:
+    """One line of the hosts' own log, as JSON: by their clock, and by ours."""
+    document = {
+        "at": entry.at.isoformat(),
+        "ours": clock.ours(entry.at).isoformat(),
+        "host": entry.host,
+        "what": entry.what,
+        "detail": entry.detail,
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 # -- places ------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """Which hosts a demo has: scenarios, names, groups, and the fleet file that describes them.
 
+A fleet that lives has a story instead of scenarios: hosts that update, in windows and at once, and some on
+which that goes wrong.
+
 Pure: the same wish gives the same fleet. Addresses, ports and keys come from outside.
 """
 
@@ -8,13 +11,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import cycle, islice
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import chain, cycle, islice
 
 from collectors.errors import ConfigError
-from console.demo.healthy import OLD_LTS, Flavour
+from collectors.facts import Coordinator, CoordinatorState, Unit
+from console.demo.feed import CHANNELS, recent
+from console.demo.healthy import OLD_LTS, Flavour, HostSpec, with_unit
 from console.demo.scenarios import SCENARIOS, SELECTABLE
 from console.demo.scene import Scenario
+from console.demo.world import SimulatedHost
 
 DEFAULT_HOSTS = 40
 MOST_HOSTS = 20_000
@@ -57,12 +64,67 @@ _ROLES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A host's part in the story of a fleet that lives."""
+
+    scenario: str
+    strategy: str = "off"
+    window_after_min: int | None = None
+    """Its hour to reboot begins so long after the start; None: no window."""
+    faults: tuple[str, ...] = ()
+
+    def play(self, host: SimulatedHost) -> SimulatedHost:
+        """The host, with the settings of its part and the locksmithd that follows from them."""
+        conf = f"REBOOT_STRATEGY={self.strategy}\n"
+        if self.window_after_min is not None:
+            opens = host.started_at + timedelta(minutes=self.window_after_min)
+            conf += f'LOCKSMITHD_REBOOT_WINDOW_START="{opens:%H:%M}"\nLOCKSMITHD_REBOOT_WINDOW_LENGTH=1h\n'
+        host = replace(host, conf=conf)
+        if self.strategy == "off":
+            return host
+        running = Unit("loaded", "active", "running", "disabled", "success")
+        coordinator = Coordinator("locksmithd", self.strategy, CoordinatorState.RUNNING)
+        return with_unit(replace(host, coordinator=coordinator), "locksmithd.service", running)
+
+
+_STORY = (
+    Part("behind", "reboot"),
+    Part("behind", "reboot", 20),
+    Part("current"),
+    Part("behind"),
+    Part("behind", "reboot", faults=("fallback",)),
+    Part("behind", "reboot", 40),
+    Part("behind", "reboot", faults=("bad-payload",)),
+    Part("behind", "reboot", faults=("break-after",)),
+)
+_CHORUS = (
+    Part("behind", "reboot"),
+    Part("current"),
+    Part("behind", "reboot", 20),
+    Part("current"),
+    Part("behind", "reboot", 50),
+)
+"""The hosts beyond the story's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedHost:
     name: str
     group: str
     site: str
     scenario: Scenario
     flavour: Flavour
+    part: Part | None = None
+
+    def build(self, start: datetime) -> SimulatedHost:
+        """The host at the demo's start (aware UTC)."""
+        state = self.scenario.build(HostSpec(self.name, start, self.flavour))
+        return self.part.play(state) if self.part else state
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Names of those that it has from the start."""
+        return self.part.faults if self.part else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +136,11 @@ class Reached:
     port: int
 
 
-def plan(hosts: int | None, counts: Mapping[str, int]) -> tuple[PlannedHost, ...]:
+def plan(hosts: int | None, counts: Mapping[str, int], *, is_alive: bool = False) -> tuple[PlannedHost, ...]:
     """The hosts of a demo, named.
 
-    Without `counts`: every scenario once, in their order, as far as `hosts` reaches (None: `DEFAULT_HOSTS`).
+    Without `counts`: every scenario once, in their order, as far as `hosts` reaches (None: `DEFAULT_HOSTS`),
+    or the story of a fleet that lives, the same one each time.
     With them: these, then quiet hosts up to `hosts` (None: no more).
     Raises ConfigError for an impossible wish.
     """
@@ -87,9 +150,18 @@ def plan(hosts: int | None, counts: Mapping[str, int]) -> tuple[PlannedHost, ...
         raise ConfigError("demo", "--hosts", f"needs a number from 1 to {MOST_HOSTS}")
     if len(named) > wanted:
         raise ConfigError("demo", "--hosts", f"{wanted} hosts do not hold {len(named)} scenarios")
+    if is_alive and not named:
+        parts = tuple(islice(chain(_STORY, cycle(_CHORUS)), wanted))
+        hosts_of = _named(_flavoured(part.scenario for part in parts))
+        return tuple(replace(host, part=part) for host, part in zip(hosts_of, parts, strict=True))
     names = named or list(SCENARIOS)[:wanted]
     names += islice(cycle(_QUIET), wanted - len(names))
     return _named(_flavoured(names))
+
+
+def current_offers() -> dict[str, str]:
+    """What the update server offers to each of its groups: the newest release of the channel."""
+    return {channel: recent(channel) for channel in CHANNELS}
 
 
 def _flavoured(names: Iterable[str]) -> Iterable[tuple[Scenario, Flavour]]:

@@ -16,21 +16,20 @@ from pathlib import Path
 from console.cli.main import COMMANDS
 from tests.e2e.demo_fleet import PLAIN
 
+_FIRST_HOUR = ("init", "doctor", "trust", "logs", "ssh", "completion")
 _DIRECT = (
-    "import sys; from importlib import import_module; from console.cli import main; "
-    "main.COMMANDS.setdefault(sys.argv[1], ''); "
-    "a = sys.argv[2:]; sys.argv[1:] = a; main.main()"
+    "from console.cli import main\n"
+    f"for name in {_FIRST_HOUR}:\n main.COMMANDS.setdefault(name, name)\n"
+    "main.main()"
 )
-"""Runs a command that is not in the list yet."""
+"""fleetctl with these commands, also where they are not in its list."""
+PROGRAM = [sys.executable, *(["-m", "console.cli"] if set(_FIRST_HOUR) <= set(COMMANDS) else ["-c", _DIRECT])]
 TYPING_S = 20.0
 
 
 def argv(fleet: Path | None, words: Sequence[str]) -> list[str]:
-    """The command line; `words` begins with the command."""
-    options = [] if fleet is None else ["--fleet", str(fleet)]
-    if words[0] in COMMANDS:
-        return [sys.executable, "-m", "console.cli", *options, *words]
-    return [sys.executable, "-c", _DIRECT, words[0], *options, *words]
+    """The command line."""
+    return [*PROGRAM, *([] if fleet is None else ["--fleet", str(fleet)]), *words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Terminal:
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
         kept = {key: value for key, value in PLAIN.items() if key != "SSH_AUTH_SOCK"}
         path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), kept.get("PYTHONPATH"))))
         return kept | {"HOME": str(self.home), "PYTHONPATH": path} | self.environment
@@ -57,7 +56,7 @@ class Terminal:
             capture_output=True,
             text=True,
             cwd=self.home,
-            env=self._environment,
+            env=self.environ,
             timeout=60,
         )
         assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
@@ -74,7 +73,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             cwd=self.home,
-            env=self._environment,
+            env=self.environ,
             close_fds=True,
             start_new_session=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ import pytest
 
 from collectors.updater_log import NOT_ALLOWED, follow_command, log_command
 from tests.e2e import sshd
-from tests.e2e.cli import Terminal
+from tests.e2e.cli import PROGRAM, Terminal
 
 pytestmark = [pytest.mark.sshd, pytest.mark.timeout(60)]
 
@@ -158,25 +159,35 @@ def test_the_journal_is_read_by_sudo_where_the_user_is_told_nothing(tmp_path: Pa
 def test_completion_scripts_name_the_program_and_bash_takes_theirs(tmp_path: Path) -> None:
     user = Terminal(tmp_path)
     for shell in ("bash", "zsh", "fish"):
-        script = user.run("completion", shell).stdout
-        assert "_FLEETCTL_COMPLETE" in script
-    (tmp_path / "script").write_text(user.run("completion", "bash").stdout)
-    subprocess.run(["bash", "-n", str(tmp_path / "script")], check=True)
+        assert f"completion {shell} --answer" in user.run("completion", shell).stdout
     assert "bash" in user.run("completion", "tcsh", code=2).stderr
 
 
-def test_hosts_and_groups_are_completed_from_the_fleet_file(tmp_path: Path) -> None:
-    fleet = tmp_path / "my.toml"
+def test_bash_completes_commands_hosts_and_groups_from_the_fleet_file(tmp_path: Path) -> None:
+    """The script in a real bash, with a program `fleetctl` that is this one."""
+    fleet, program = tmp_path / "my.toml", tmp_path / "fleetctl"
     fleet.write_text('[[groups]]\nname = "edge"\nhosts = ["edge-[1-3]"]\n[[hosts]]\nname = "db-1"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+    program.chmod(0o755)
+    user = Terminal(tmp_path)
+    (tmp_path / "script").write_text(user.run("completion", "bash").stdout)
 
     def complete(line: str) -> list[str]:
-        environment = {"_FLEETCTL_COMPLETE": "bash_complete", "COMP_WORDS": line}
-        environment["COMP_CWORD"] = str(len(line.split(" ")) - 1)
-        command = "ssh" if " ssh " in line else "trust"
-        shown = Terminal(tmp_path, environment).run(command).stdout
-        return [item.partition(",")[2] for item in shown.splitlines()]
+        words = shlex.split(line) + ([""] if line.endswith(" ") else [])
+        text = (
+            f'PATH="{tmp_path}:$PATH"; . {tmp_path}/script; COMP_WORDS=({shlex.join(words)}); '
+            f"COMP_CWORD={len(words) - 1}; _fleetctl_completion fleetctl; "
+            "printf '%s\\n' \"${COMPREPLY[@]}\""
+        )
+        environment = {**user.environ, "FLEETCTL_FLEET": str(fleet)}
+        done = subprocess.run(
+            ["bash", "-c", text], capture_output=True, text=True, check=True, env=environment
+        )
+        return done.stdout.split()
 
-    assert complete(f"fleetctl --fleet {fleet} ssh e") == ["edge-1", "edge-2", "edge-3"]
-    assert complete(f"fleetctl --fleet {fleet} trust @") == ["@edge"]
-    assert complete(f"fleetctl --fleet {fleet} trust --group e") == ["edge"]
+    assert complete("fleetctl ssh e") == ["edge-1", "edge-2", "edge-3"]
+    assert complete("fleetctl logs -n 5 d") == ["db-1"]
+    assert complete("fleetctl trust @") == ["@edge"]
+    assert complete("fleetctl doctor --group ") == ["edge"]
     assert complete("fleetctl --fleet /nonexistent ssh e") == []
+    assert "collect" in complete("fleetctl co")

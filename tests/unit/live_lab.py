@@ -9,14 +9,12 @@ from datetime import UTC, datetime, timedelta
 from collectors.facts import Operation, SlotName
 from console.demo.healthy import HostSpec, healthy, with_slots
 from console.demo.live.host import NO_FAULTS, LiveHost
-from console.demo.live.kinds import LAB, Faults, Pending, Reply, Timing, UpdateServer, What
+from console.demo.live.kinds import LAB, Faults, Pending, Power, Reply, Timing, UpdateServer, What
 from console.demo.world import SimulatedHost
 
 START = datetime(2026, 11, 23, 4, 45, tzinfo=UTC)
 OLD, NEW, NEWEST = "4593.2.3", "4593.2.4", "4593.2.5"
 CONF = "GROUP=stable\nSERVER=http://127.0.0.1:8080/v1/update/\nREBOOT_STRATEGY=off\n"
-BUSCTL = ("busctl", "--system", "call")
-MANAGER = ("com.coreos.update1", "/com/coreos/update1", "com.coreos.update1.Manager")
 
 
 def fresh(conf: str = CONF) -> SimulatedHost:
@@ -92,6 +90,14 @@ class Lab:
         boot = self.host.state.boot_id
         assert self.run("systemctl", "reboot").exit_status == 0
         self.until(lambda: self.host.state.boot_id != boot and self.host.has_updater)
+
+    def reboot_for(self, seconds: float) -> None:
+        """And give it so long, whatever comes up."""
+        assert self.run("systemctl", "reboot").exit_status == 0
+        self.wait(seconds)
+
+    def power(self) -> Power:
+        return self.host.power
 
     def told(self, what: What) -> list[str]:
         """Details of the log's entries of one kind."""

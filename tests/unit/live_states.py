@@ -204,13 +204,6 @@ def ended_badly() -> Lab:
     return lab
 
 
-def port_taken() -> Lab:
-    lab = serving_locally()
-    lab.start("flatcar-update", "-V", NEWEST)
-    lab.wait(42)
-    return lab
-
-
 ERRORS: dict[str, Setup] = {
     "badsig": with_server(payload="bad-signature"),
     "close": with_server(is_unreachable=True),

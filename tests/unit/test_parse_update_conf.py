@@ -63,7 +63,8 @@ def test_carriage_returns_stay_visible_to_update_engine_and_not_to_locksmith() -
     conf = parse_update_conf(text, salt=SALT)
     assert conf.server == f"{DEFAULT_SERVER}\\r"
     assert conf.reboot_strategy == "off"
-    assert conf.odd_lines == (f"SERVER={DEFAULT_SERVER}\\r",)
+    (odd,) = conf.odd_lines
+    assert odd.startswith("SERVER=[redacted ")
 
 
 def test_unclosed_quote_swallows_the_rest_for_locksmith() -> None:
@@ -135,3 +136,23 @@ def test_own_value_wins_key_by_key_and_an_empty_one_too() -> None:
 )
 def test_server_kind(server: str | None, kind: str) -> None:
     assert server_kind(server) == kind
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SERVER=user:S3cret@h/v1/update",
+        "SERVER=//user:S3cret@h",
+        "SERVER=https:/user:S3cret@h",
+        "SERVER=https://u:a S3cret@h",
+        "SERVER = https://u:pa S3cret@h",
+        "export SERVER=https://u:x S3cret@h",
+        'SERVER="https://u:a S3cret@h',
+        "PCR_POLICY_SERVER = https://u:a S3cret@h",
+        "SERVER=https://h/v1/update/a S3cret",
+        "SERVER=https://h//v1//update//S3cret",
+        "SERVER=https://h/v1%2fupdate/S3cret",
+    ],
+)
+def test_no_shape_of_an_address_keeps_its_secret(line: str) -> None:
+    assert "S3cret" not in repr(parse_update_conf(f"{line}\n", salt=SALT))

@@ -15,6 +15,7 @@ from console.demo import feed
 from console.demo.live.body import Body, Call, Running, failed
 from console.demo.live.client import update_engine_client
 from console.demo.live.kinds import Pending, Reply, Scope, What
+from console.demo.live.lifecycle import RUNTIME_MASK
 from console.demo.live.machine import ENGINE_UNIT
 
 _OURS = "http://localhost:9090/update"
@@ -95,7 +96,8 @@ def _run(body: Body, call: Call, wish: Wish) -> Running:
     if group:
         text = f"Warning: found hardcoded {group} {_HARDCODED}\n"
         pending.stderr += text.encode()
-    _unmask(body)
+    if trouble := _unmask(body):
+        return _end(pending, 1, trouble)
     if body.engine.operation is Operation.NEED_REBOOT:
         return _end(pending, 1, _STAGED)
     previous = [line for line in (machine.state.conf or "").splitlines() if line.startswith("SERVER=")]
@@ -127,14 +129,17 @@ def _end(pending: Pending, status: int, complaint: str = "") -> Reply:
     return Reply(pending.stdout, pending.stderr, status)
 
 
-def _unmask(body: Body) -> None:
-    """`systemctl unmask` and `start`: an operator's mask is gone afterwards."""
+def _unmask(body: Body) -> str:
+    """`systemctl unmask` and `start`: a mask of /etc is gone afterwards, one of /run makes it give up."""
     machine = body.machine
     found = machine.unit(ENGINE_UNIT)
+    if found.file_state == RUNTIME_MASK:
+        return f"Failed to start {ENGINE_UNIT}: Unit {ENGINE_UNIT} is masked.\n"
     if found.is_masked:
         machine.set_unit(ENGINE_UNIT, Unit("loaded", "inactive", "dead", "disabled", "success"))
-    if not body.engine.is_running and not machine.faults.daemon_masked:
+    if not body.engine.is_running:
         body.engine.start()
+    return ""
 
 
 def _set_server(body: Body, lines: list[str]) -> None:

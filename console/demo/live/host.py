@@ -55,6 +55,8 @@ class LiveHost:
         self.body.programs.update(shell.programs())
         self.files = HostFiles(self._machine)
         """What is read and written on it by path."""
+        self._disks = dict(state.disks)
+        """Their use when nothing is wrong with them."""
         self.body.find_running()
         self.faults = faults
 
@@ -111,19 +113,22 @@ class LiveHost:
             machine.set_unit(ENGINE_UNIT, Unit("masked", "inactive", "dead", "masked", "success"))
         if before.daemon_masked and not value.daemon_masked:
             machine.set_unit(ENGINE_UNIT, Unit("loaded", "inactive", "dead", "disabled", "success"))
-        if value.boot_full:
-            self._fill("/boot")
-        if value.disk_full:
-            self._fill("/")
-        if value.clock_off_s:
-            machine.state = replace(machine.state, time_synced=False)
+        for mount, is_full, was_full in (
+            ("/boot", value.boot_full, before.boot_full),
+            ("/", value.disk_full, before.disk_full),
+        ):
+            if is_full != was_full:
+                self._fill(mount, is_full=is_full)
+        if value.clock_off_s != before.clock_off_s:
+            machine.state = replace(machine.state, time_synced=value.clock_off_s == 0)
 
-    def _fill(self, mount: str) -> None:
+    def _fill(self, mount: str, *, is_full: bool) -> None:
+        """Show a file system as full, or again as it was."""
         state = self._machine.state
-        use = state.disks.get(mount)
+        use = self._disks.get(mount)
         if use is not None:
-            full = DiskUse(use.fstype, use.size_bytes, use.size_bytes, 0)
-            self._machine.state = replace(state, disks={**state.disks, mount: full})
+            shown = DiskUse(use.fstype, use.size_bytes, use.size_bytes, 0) if is_full else use
+            self._machine.state = replace(state, disks={**state.disks, mount: shown})
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -164,6 +169,10 @@ class LiveHost:
     def damage(self, slot: SlotName) -> None:
         """Spoil what a slot holds; its flags do not tell."""
         damage(self._machine, slot)
+
+    def fail_unit(self, name: str) -> None:
+        """A unit breaks now."""
+        self._machine.fail_unit(name)
 
     @property
     def has_updater(self) -> bool:

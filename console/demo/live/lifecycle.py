@@ -23,11 +23,17 @@ _GRUB_ENDS = "GRUB found no slot to boot"
 
 
 class Lifecycle:
-    """Power and boots of a host. `came_up` starts its services, told whether another version runs."""
+    """Power and boots of a host.
 
-    def __init__(self, machine: Machine, came_up: Callable[[bool], None]) -> None:
+    `came_up` starts its services, told whether another version runs; `shut_down` stops what has to be.
+    """
+
+    def __init__(
+        self, machine: Machine, came_up: Callable[[bool], None], shut_down: Callable[[], None]
+    ) -> None:
         self._m = machine
         self._came_up = came_up
+        self._shut_down = shut_down
         self._units = {name: unit for name, unit in machine.state.units.items() if unit.active != "failed"}
 
     def ask_reboot(self, who: str, *, ignore_inhibitors: bool = False) -> str | None:
@@ -43,6 +49,7 @@ class Lifecycle:
         if machine.power is Power.ON:
             machine.record(What.REBOOT_ASKED, who)
             machine.power = Power.SHUTTING_DOWN
+            self._shut_down()
             machine.after(machine.timing.shutdown, machine.boot, self.go_down)
         return None
 

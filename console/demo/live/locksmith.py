@@ -12,7 +12,7 @@ from dataclasses import replace
 from collectors.errors import ParseError
 from collectors.facts import Coordinator, CoordinatorState, Operation, Unit
 from collectors.parse.locksmith import RebootWindow, in_window, next_opening, parse_window
-from console.demo.live.kinds import Reply, Scope, What
+from console.demo.live.kinds import Power, Reply, Scope, What
 from console.demo.live.machine import LOCKSMITHD_UNIT, Machine, Process
 from console.demo.world import Bus
 
@@ -121,7 +121,8 @@ class Locksmithd:
         yield 1.0
         self._coordinate(CoordinatorState.REBOOTING)
         machine.tell(LOCKSMITHD_UNIT, "Reboot sent. Going to sleep.")
-        if self._reboot("locksmithd") is None:
+        was_on = machine.power is Power.ON
+        if self._reboot("locksmithd") is None and was_on:
             machine.record(What.LOCKSMITHD_REBOOTED, machine.state.engine.new_version)
 
     def _wait_for(self, window: RebootWindow) -> Process:

@@ -23,7 +23,8 @@ def postinst(machine: Machine, version: str, target: SlotName) -> int | None:
     if trouble is not None:
         machine.say(
             JournalLine(machine.wall, "Subprocess status: 1", "subprocess.cc:43"),
-            JournalLine(machine.wall, f"Subprocess output:\n{trouble}", "subprocess.cc:46"),
+            JournalLine(machine.wall, "Subprocess output:", "subprocess.cc:46"),
+            *(JournalLine(machine.wall, line, "subprocess.cc:46") for line in trouble.splitlines()),
             words.complaint(
                 machine.wall, "Postinst command failed with code: 1", "postinstall_runner_action.cc:94"
             ),

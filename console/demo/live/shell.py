@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from collectors.facts import SlotName
 from console.demo import files, tools
@@ -17,7 +18,7 @@ from console.demo.live.body import Body, Call, Program, Running, failed
 from console.demo.live.flags import Content, content
 from console.demo.live.host_files import HostFiles
 from console.demo.live.kinds import Pending, Reply, Scope
-from console.demo.world import PARTUUIDS
+from console.demo.world import PARTUUIDS, Extension
 
 _PIPED = re.compile(
     r"(?:set -[a-z]+(?: pipefail)?;\s*)?(?P<command>[^|;&<>$`]+?)\s*(?:2>&1)?\s*(?:\|\s*cat)?\s*"
@@ -179,6 +180,29 @@ def _test(body: Body, call: Call) -> Reply:
         return Reply(exit_status=1)
 
 
+def _ln(body: Body, call: Call) -> Reply:
+    """`ln -sfn IMAGE /etc/extensions/NAME.raw`: the link leads elsewhere, what is merged stays merged.
+
+    An image that was written is its extension-release text here; another version of one that is there has
+    the same metadata.
+    """
+    machine, words = body.machine, [word for word in call.args if not word.startswith("-")]
+    if len(words) != 2 or not words[1].startswith("/etc/extensions/") or not words[1].endswith(".raw"):
+        return failed("ln: only links of /etc/extensions are understood here\n", 2)
+    if call.uid != 0:
+        return failed(f"ln: failed to create symbolic link '{words[1]}': {_DENIED}\n")
+    target, name = words[0], words[1].rpartition("/")[2].removesuffix(".raw")
+    written = machine.disk_files.get(target)
+    kept = tuple(item for item in machine.state.extensions if item.name != name)
+    found = next(
+        (item for item in machine.state.extensions if item.name == name), Extension(name, target, "")
+    )
+    metadata = found.metadata if written is None else written.decode("utf-8", "replace")
+    changed = replace(found, target=target, metadata=metadata)
+    machine.state = replace(machine.state, extensions=(*kept, changed))
+    return Reply()
+
+
 def _readlink(body: Body, call: Call) -> Reply:
     state = body.machine.state
     lines = []
@@ -215,18 +239,10 @@ def root_hash(body: Body, name: SlotName) -> str | None:
     if version is None:
         # A download that was cut off wrote the old kernel's copy first: its hash is the running system's.
         return None if state.slot(name).intact else files.usr_hash(state)
-    host_with = type(state)(
-        hardware=state.hardware,
-        started_at=state.started_at,
-        booted_at=state.booted_at,
-        boot_id=state.boot_id,
-        version=version,
-        group=state.group,
-    )
-    return files.usr_hash(host_with)
+    return files.usr_hash(replace(state, version=version))
 
 
-def _uptime_things(body: Body, call: Call) -> Reply:
+def _small(body: Body, call: Call) -> Reply:
     match call.argv[0].rpartition("/")[2]:
         case "uname":
             return Reply(f"{body.machine.state.release.kernel}-flatcar\n".encode())
@@ -271,5 +287,6 @@ def programs() -> dict[str, Program]:
         "test": _test,
         "[": _test,
         "readlink": _readlink,
+        "ln": _ln,
     }
-    return found | dict.fromkeys(("uname", "id", "df", "hostname", "true", "false", "sync"), _uptime_things)
+    return found | dict.fromkeys(("uname", "id", "df", "hostname", "true", "false", "sync"), _small)

@@ -37,6 +37,7 @@ class Sysexts:
         self.is_broken = machine.unit(SYSEXT_UNIT).active == "failed"
         """One image cannot be read."""
         self.lost: frozenset[str] = frozenset()
+        self._containers = machine.state.containers
 
     def boot(self, *, updated: bool) -> None:
         """What a boot makes of the images: those of the OS are the new release's, the rest must fit it."""
@@ -48,6 +49,8 @@ class Sysexts:
         before = {item.name for item in found if item.merged_image is not None}
         machine.state = replace(machine.state, extensions=found)
         after = self._merge()
+        containers = self._containers if machine.state.has_program("containerd") else None
+        machine.state = replace(machine.state, containers=containers)
         if self.is_broken:
             machine.fail_unit(SYSEXT_UNIT)
         elif not machine.unit(SYSEXT_UNIT).is_masked and machine.state.foreign_os is None:

@@ -13,7 +13,7 @@ from console.demo.live.body import Body, Call, Running, failed
 from console.demo.live.kinds import Power, Reply
 from console.demo.live.lifecycle import RUNTIME_MASK
 from console.demo.live.machine import ENGINE_UNIT, LOCKSMITHD_UNIT, SYSEXT_UNIT
-from console.demo.live.transient import AUTH, end_transient, full_name
+from console.demo.live.transient import AUTH, full_name
 from console.demo.tools import NOT_FOUND
 
 _READ_VERBS = (
@@ -234,7 +234,7 @@ def _stop(body: Body, name: str) -> None:
     machine = body.machine
     found = machine.unit(name)
     if name in body.transient:
-        end_transient(body, name, None)
+        body.end_transient(name, None)
         return
     if name == ENGINE_UNIT and body.engine.is_running:
         body.engine.stop()
@@ -243,7 +243,7 @@ def _stop(body: Body, name: str) -> None:
     if found.active in ("active", "activating", "failed") and name != LOCKSMITHD_UNIT:
         # update_engine ends with 1 on SIGTERM, which systemd calls a failure; nothing else does here.
         result = "exit-code" if name == ENGINE_UNIT and found.active == "active" else "success"
-        active = "failed" if result == "exit-code" and not found.is_masked else "inactive"
+        active = "failed" if result == "exit-code" else "inactive"
         machine.set_unit(
             name, replace(found, active=active, sub="failed" if active == "failed" else "dead", result=result)
         )

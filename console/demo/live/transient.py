@@ -12,7 +12,7 @@ from dataclasses import replace
 from collectors.facts import Unit
 from console.demo import tools
 from console.demo.live.body import Body, Call, Running, Transient, failed
-from console.demo.live.kinds import Pending, Reply, Scope, What
+from console.demo.live.kinds import Pending, Reply, Scope
 from console.demo.live.machine import ENGINE_UNIT
 
 AUTH = "Interactive authentication required.\n"
@@ -78,28 +78,7 @@ def _service(body: Body, name: str, call: Call) -> Generator[float, None, None]:
     call.pending.reply = reply
     text = (reply.stdout + reply.stderr).decode("utf-8", "replace")
     body.machine.tell(name, *text.splitlines())
-    end_transient(body, name, reply.exit_status)
-
-
-def end_transient(body: Body, name: str, status: int | None) -> None:
-    """A transient unit's end, its ExecStopPost included; status None: it was stopped."""
-    machine, unit = body.machine, body.transient[name]
-    for argv in unit.stop_post:
-        program = body.programs.get(argv[0].rpartition("/")[2])
-        found = program(body, Call(argv, 0, b"", Pending(machine.boot))) if program else None
-        if found is not None and not isinstance(found, Reply):
-            machine.start(found, machine.boot)
-    if status is None:
-        unit.scope.end()
-    if status == 0 and unit.remains:
-        machine.set_unit(name, Unit("loaded", "active", "exited", "transient", "success"))
-    elif status:
-        del body.transient[name]
-        machine.set_unit(name, Unit("loaded", "failed", "failed", "transient", "exit-code"))
-        machine.record(What.UNIT_FAILED, name)
-    else:
-        del body.transient[name]
-        machine.set_unit(name, None)
+    body.end_transient(name, reply.exit_status)
 
 
 def _wait_for(inner: Call, said: str) -> Running:
