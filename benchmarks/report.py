@@ -105,6 +105,8 @@ def ended(benchmark: Callable[[], None]) -> int:
     """Run a benchmark; the process's exit code: 1 where its figures would mean nothing."""
     try:
         benchmark()
+    except BrokenPipeError:  # the reader (head, less) has gone; keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BenchmarkFailed as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1

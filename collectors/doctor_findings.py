@@ -61,11 +61,12 @@ def look_findings(seen: Sequence[Observation]) -> list[Finding]:
     for reach in Reach:
         silent = [item for item in seen if item.reach is reach and reach is not Reach.OK]
         if silent:
-            detail = next((item.detail for item in silent if not isinstance(item, Answer)), "")
+            failed = next((item for item in silent if not isinstance(item, Answer)), None)
             words = (
                 f"{_WORDS.get(reach, str(reach).replace('_', ' '))}: {names_of(item.host for item in silent)}"
             )
-            words += f" ({detail})" if detail else ""
+            if failed is not None:
+                words += f" ({f'{failed.host}: ' * (len(silent) > 1)}{failed.detail})"
             is_warning = reach in (Reach.NOT_FLATCAR, Reach.REBOOTING)
             level = Level.WARNING if is_warning else Level.PROBLEM
             found.append(Finding(level, "hosts", words, _REMEDIES[reach], is_of_hosts=True))

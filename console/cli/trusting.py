@@ -64,6 +64,9 @@ class _Result:
     refused: dict[str, str] = field(default_factory=dict)
     silent: dict[str, str] = field(default_factory=dict)
     unasked: dict[str, str] = field(default_factory=dict)
+    """New, and there is no terminal to ask at."""
+    unconfirmed: dict[str, str] = field(default_factory=dict)
+    """Changed, and there is none."""
 
 
 def _say(text: str) -> None:
@@ -260,7 +263,8 @@ def _confirm_changed(item: Review, consent: Consent, result: _Result) -> None:
     words = f"host key changed: was {was}, is {item.offered}"
     if consent.expected is not None or not consent.can_ask:
         remedy = "confirm it at a terminal, or with --from a list that you trust"
-        (result.refused if consent.expected is not None else result.unasked)[name] = f"{words}; {remedy}"
+        outcome = result.unconfirmed if consent.expected is None else result.refused
+        outcome[name] = f"{words}; {remedy}"
         return
     _say(f"host key changed: {name}, at {place(item.target)}")
     _say(f"  was {was}")
@@ -307,12 +311,14 @@ def _told(result: _Result) -> ExitCode:
     for name, way in result.trusted.items():
         if way != "before":
             click.echo(visible(f"{name}: trusted ({way})"))
-    for name, words in (result.refused | result.unasked | result.silent).items():
+    missing = result.refused | result.unconfirmed | result.unasked | result.silent
+    for name, words in missing.items():
         _say(f"{name}: {words}")
-    total = sum(map(len, (result.trusted, result.refused, result.silent, result.unasked)))
+    total = len(result.trusted) + len(missing)
     new = sum(way != "before" for way in result.trusted.values())
     click.echo(f"{len(result.trusted)} of {hosts_words(total)} trusted, {new} of them now")
     codes = [ExitCode.NO_ANSWER] * bool(result.silent) + [ExitCode.REFUSED] * bool(result.refused)
+    codes += [ExitCode.USAGE] * bool(result.unconfirmed)
     if result.unasked:
         codes.append(_cannot_ask(len(result.unasked)))
     return worst(codes)

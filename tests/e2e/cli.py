@@ -13,17 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console.cli.main import COMMANDS
 from tests.e2e.demo_fleet import PLAIN
 
-_FIRST_HOUR = ("init", "doctor", "trust", "logs", "ssh", "completion")
-_DIRECT = (
-    "from console.cli import main\n"
-    f"for name in {_FIRST_HOUR}:\n main.COMMANDS.setdefault(name, name)\n"
-    "main.main()"
-)
-"""fleetctl with these commands, also where they are not in its list."""
-PROGRAM = [sys.executable, *(["-m", "console.cli"] if set(_FIRST_HOUR) <= set(COMMANDS) else ["-c", _DIRECT])]
+PROGRAM = [sys.executable, "-m", "console.cli"]
 TYPING_S = 20.0
 
 

@@ -179,7 +179,7 @@ def test_what_hosts_answer_is_summed_up_with_a_remedy_for_each_kind() -> None:
     found = look_findings(seen)
     assert words(found) == [
         (Level.WARNING, "4 of 6 answered the probe to its end"),
-        (Level.PROBLEM, "not let in: db-[1-2] (does not let core in)"),
+        (Level.PROBLEM, "not let in: db-[1-2] (db-1: does not let core in)"),
         (Level.WARNING, "not Flatcar: other"),
         (Level.WARNING, "no sudo for the probe, so no slots: edge-2"),
         (Level.WARNING, "not set by the network: edge-3"),
