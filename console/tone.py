@@ -1,14 +1,16 @@
 """Tones, marks and how a terminal draws them: ANSI colour or nothing, Unicode or ASCII. Pure.
 
-Colour is never the only sign: each tone goes with a glyph and a word. The sixteen colours of the terminal's
-own theme are used, for it is not known whether its ground is dark or light; only a fleet's accent is exact.
+Colour is never the only sign: each tone goes with a glyph and a word. Commands use the sixteen colours of the
+terminal's own theme, for it is not known whether its ground is dark or light; only a fleet's accent is exact.
+The dashboard brings a ground and colours of its own (`console.palette`).
 No "dim" attribute: terminals draw it differently.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from console.visible import Cut, cells, visible
@@ -39,7 +41,7 @@ class Tone(StrEnum):
     """The running slot."""
 
 
-_SGR = {
+SIXTEEN: Mapping[Tone, str] = {
     Tone.BAD: "31",
     Tone.UNKNOWN: "1",
     Tone.WARN: "33",
@@ -53,6 +55,7 @@ _SGR = {
     Tone.HINT: "90",
     Tone.ACCENT: "36",
 }
+"""The colours of the terminal's own theme."""
 _ACCENT = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
 
 
@@ -89,6 +92,8 @@ class Pen:
     ascii: bool
     accent: str | None = None
     """`#rrggbb` of the fleet; anything else is ignored."""
+    codes: Mapping[Tone, str] = field(default_factory=lambda: SIXTEEN)
+    """Tone -> what stands between `ESC [` and `m`; a tone that is not in it is drawn as it comes."""
 
     @property
     def marks(self) -> Marks:
@@ -96,8 +101,12 @@ class Pen:
 
     def __call__(self, tone: Tone, text: str) -> str:
         """`text` in `tone`; it must be visible already."""
-        code = _SGR[tone] if self.colour and text else ""
+        code = self.codes.get(tone, "") if self.colour and text else ""
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+    def code(self, code: str, text: str) -> str:
+        """`text` drawn with a code of its own, such as a part of a bar."""
+        return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
 
     def fleet(self, text: str) -> str:
         """A fleet's name in its own colour, so that production looks different."""
@@ -105,7 +114,9 @@ class Pen:
             return text
         found = _ACCENT.fullmatch(self.accent or "")
         code = (
-            "38;2;" + ";".join(str(int(part, 16)) for part in found.groups()) if found else _SGR[Tone.ACCENT]
+            "38;2;" + ";".join(str(int(part, 16)) for part in found.groups())
+            if found
+            else self.codes[Tone.ACCENT]
         )
         return f"\x1b[1;{code}m{text}\x1b[0m"
 

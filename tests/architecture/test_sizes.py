@@ -58,9 +58,11 @@ def test_the_top_level_holds_what_was_agreed() -> None:
 
 
 def test_no_address_of_a_registry_and_no_path_of_a_machine() -> None:
+    debian = r"(?:deb|ftp|http|cdn|security|snapshot|archive|ports)[a-z0-9.-]*\.debi" + r"an\.org"
     forbidden = re.compile(
-        "|".join(("py" + r"pi\.org", "pythonh" + "osted", r"registry\.n" + "pmjs", "/work" + "/"))
+        "|".join(("py" + r"pi\.org", "pythonh" + "osted", r"registry\.n" + "pmjs", "/work" + "/", debian))
     )
+    assert forbidden.search("http://ftp.de." + "debian" + ".org/debian")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     texts = [ROOT / line for line in listed.stdout.splitlines() if not line.endswith((".xz", ".png", ".svg"))]
     found = [

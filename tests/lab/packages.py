@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.lab.settings import BASE, SUITE
 from tests.lab.system import LabError, run, say, timed
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+APT = Path("/etc/apt")
+_SUITES = {
+    SUITE,
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "sid",
+    "stable",
+    "testing",
+    "unstable",
+    "oldstable",
+}
 _MACHINE = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
@@ -61,17 +76,63 @@ def install_machine_packages() -> None:
 
 
 def mirror() -> str:
-    """Where the hosts' packages come from: LAB_MIRROR, or the Debian archive that apt here knows."""
+    """Where the hosts' packages come from: LAB_MIRROR, or the Debian archive that apt here knows.
+
+    Raises LabError where neither names one.
+    """
     if wanted := os.environ.get("LAB_MIRROR"):
         return wanted
-    targets = run(
-        "apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(COMPONENT) $(LABEL)", check=False
+    files = [APT / "sources.list", *sorted((APT / "sources.list.d").glob("*"))]
+    known = {path: path.read_text(errors="replace") for path in files if path.is_file()}
+    if found := archive_of(known):
+        return found
+    raise LabError(
+        f"no mirror of Debian is known: none of the .list and .sources files under {APT} names one "
+        "(component main of a Debian suite); set LAB_MIRROR to the address of one"
     )
-    for line in targets.stdout.splitlines():
-        words = line.split()
-        if words[1:] == ["Debian", "main", "Debian"]:
-            return words[0]
-    return "http://deb.debian.org/debian"
+
+
+def archive_of(sources: dict[Path, str]) -> str | None:
+    """The first Debian archive that apt's sources name, given as file -> text.
+
+    Both forms of sources.list(5) are read: one line an entry (.list), and stanzas (.sources). An archive
+    of somebody else's that copies Debian's suites yields to one whose path names Debian.
+    """
+    entries = [
+        entry
+        for path, text in sources.items()
+        for entry in {".list": _lines, ".sources": _stanzas}.get(path.suffix, _nothing)(text)
+    ]
+    fit = [uri for uri, suites, parts in entries if "main" in parts and _SUITES & {*suites} and "://" in uri]
+    named = [uri for uri in fit if "debian" in urlsplit(uri).path.split("/")]
+    return next(iter([*named, *fit]), None)
+
+
+_Entry = tuple[str, list[str], list[str]]
+"""URI, suites, components."""
+
+
+def _nothing(text: str) -> list[_Entry]:
+    return []
+
+
+def _lines(text: str) -> list[_Entry]:
+    """`deb [options] URI suite component...`"""
+    words = (re.sub(r"\[[^]]*\]", " ", line.partition("#")[0]).split() for line in text.splitlines())
+    return [(item[1], [item[2]], item[3:]) for item in words if len(item) > 3 and item[0] == "deb"]
+
+
+def _stanzas(text: str) -> list[_Entry]:
+    """Stanzas of `Key: words`, apart by empty lines; a line beginning with a blank goes on with the last."""
+    found: list[_Entry] = []
+    kept = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n[ \t]*\n", kept):
+        pairs = (line.partition(":") for line in re.sub(r"\n[ \t]+", " ", stanza).splitlines())
+        fields = {key.strip().lower(): value.split() for key, colon, value in pairs if colon}
+        if "deb" in fields.get("types", ()) and fields.get("enabled") != ["no"]:
+            suites, parts = fields.get("suites", []), fields.get("components", [])
+            found += [(uri, suites, parts) for uri in fields.get("uris", ())]
+    return found
 
 
 def make_base() -> Path:

@@ -49,7 +49,16 @@ class Fleet:
             timeout=60,
         )
         assert done.returncode == code, (done.stdout, done.stderr)
-        return done.stdout
+        return done.stdout or done.stderr
+
+    def following(self, *words: str) -> subprocess.Popen[str]:
+        """A command that goes on until it is ended."""
+        return subprocess.Popen(
+            [*FLEETCTL, "--fleet", str(self.folder / "fleet.toml"), *words],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=PLAIN,
+        )
 
     def look(self, name: str) -> dict[str, Any]:
         """A fresh look at one host."""
@@ -160,4 +169,32 @@ def test_without_sudo_all_but_the_slots_is_shown_and_one_rule_is_enough(lab: Lab
     assert allowed["reach"]["privileged"] is True
     assert allowed["slots"]["running"] == "A"
     assert lab.run("h3", "sudo -n true").returncode != 0
+    lab.reinstall("h3")
+
+
+NO_JOURNAL = """for g in $(id -nG core); do [ "$g" = core ] || gpasswd -d core "$g"; done"""
+NO_SUDO = "rm /etc/sudoers.d/core; sed -i '/^core/d' /etc/sudoers"
+
+
+def test_the_updaters_log_is_read_by_sudo_where_the_user_may_not_read_the_journal(
+    lab: Lab, tmp_path: Path
+) -> None:
+    lab.reinstall("h3")
+    fleet = Fleet.of(lab, tmp_path)
+    assert "Update Engine starting" in fleet.run("logs", "h3")
+    assert lab.run("h3", f"sudo -n bash -c {shlex.quote(NO_JOURNAL)}").returncode == 0
+    assert "insufficient permissions" in lab.run("h3", "journalctl -q -u update-engine.service").stderr
+    by_root = fleet.run("logs", "h3", "-n", "3")
+    assert "update_engine" in by_root
+    assert len(by_root.splitlines()) == 3
+    with fleet.following("logs", "-f", "h3") as process:
+        assert process.stdout is not None
+        assert any("Update Engine starting" in line for line in process.stdout)
+        lab.read("h3", "update_engine_client -check_for_update")
+        assert any("Omaha" in line for line in process.stdout)
+        process.terminate()
+    assert lab.run("h3", f"sudo -n bash -c {shlex.quote(NO_SUDO)}").returncode == 0
+    told = fleet.run("logs", "h3", code=3)
+    assert "core may not read the journal; on the host: usermod -aG systemd-journal core" in told
+    assert "may not read the journal" in fleet.run("logs", "-f", "h3", code=3)
     lab.reinstall("h3")

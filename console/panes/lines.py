@@ -1,0 +1,37 @@
+"""Lines that a pure renderer drew, as a widget: the one way by which panes put text on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console import ink
+
+
+class Lines(Widget):
+    """Draws exactly the lines it was given; as high as they are many where its height is `auto`."""
+
+    DEFAULT_CSS = "Lines { height: auto; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.lines: tuple[str, ...] = ()
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Lines of spans (`console.ink`); the screen is touched only where they differ from before."""
+        lines = tuple(lines)
+        if lines == self.lines:
+            return
+        resized = len(lines) != len(self.lines)
+        self.lines = lines
+        self.refresh(layout=resized)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self.lines)
+
+    def render_line(self, y: int) -> Strip:
+        line = self.lines[y] if y < len(self.lines) else ""
+        return ink.strip(line, self.rich_style, self.size.width)
