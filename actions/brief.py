@@ -6,8 +6,9 @@ judging anything again. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 
@@ -89,11 +90,13 @@ def brief(facts: HostFacts | None, memory: Memory | None, meaning: Situation) ->
 
 def packed(short: Brief) -> bytes:
     """As JSON, without what is not known or empty: half as long, and read a thousand at a time."""
-    told = msgspec.to_builtins(short)
-    return msgspec.json.encode({key: value for key, value in told.items() if value not in _SILENT})
+    told = zip(_NAMES, _values(short), strict=True)
+    return _encode({name: value for name, value in told if value is not None and value != "" and value != ()})
 
 
-_SILENT: tuple[object, ...] = (None, "", (), [])
+_NAMES = tuple(item.name for item in fields(Brief))
+_values = attrgetter(*_NAMES)
+_encode = msgspec.json.Encoder().encode
 
 
 def slot_version(facts: HostFacts, memory: Memory | None, name: SlotName) -> tuple[str, str] | None:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
 from actions.brief import brief, packed
-from actions.situation import Situation, Wish, situation
+from actions.situation import Situation, Wish, others_of, situation
+from actions.twins import Twins, is_whole
 from collectors import store, tables
 from collectors.changes import differences
 from collectors.errors import Reach
 from collectors.facts import HostFacts, Passing
 from collectors.memory import Memory, Trouble, remember
 from collectors.observation import Answer, Observation, ProbeFailed
-from collectors.records import Change, FirstSight, HostRecord, Lease
+from collectors.records import Change, FirstSight, HostRecord, LastLook, Lease
 from collectors.releases import Feed
 
 BROKE_OFF = "the answer broke off before its end"
@@ -82,9 +83,7 @@ def record(
         if lease is not None:
             tables.check_lease(conn, lease)
         recorder = _Recorder(conn, wishes, feed)
-        for seen in looks:
-            recorder.take(seen)
-        recorder.write()
+        recorder.take(list(looks))
     return recorder.changes
 
 
@@ -92,14 +91,21 @@ def rejudge(
     conn: sqlite3.Connection, hosts: Iterable[str], wishes: Mapping[str, Wish], feed: Feed | None
 ) -> None:
     """Judge stored hosts anew inside the caller's transaction, after something beside their facts changed."""
+    groups: dict[str, list[str]] = {}
+    briefs = []
     for name in hosts:
         row = tables.one_host(conn, name)
-        if row is not None:
-            others = tuple(twin for twin in tables.twins(conn, name, row.machine_id) if twin in wishes)
-            known, meaning = judged(row, wishes.get(name, Wish()), feed, others)
-            memory = None if others else known.memory
-            short = packed(brief(known.facts, memory, meaning)).decode()
-            tables.put_hosts(conn, [replace(row, brief=short)])
+        if row is None:
+            continue
+        machine_id = row.machine_id or ""
+        if machine_id not in groups:
+            stored = tables.same_machine(conn, [machine_id]).get(machine_id, [])
+            groups[machine_id] = [other for other in stored if other in wishes]
+        twins = others_of(groups[machine_id], name)
+        known, meaning = judged(row, wishes.get(name, Wish()), feed, twins)
+        short = packed(brief(known.facts, None if twins else known.memory, meaning))
+        briefs.append((name, short.decode()))
+    tables.put_briefs(conn, briefs)
 
 
 def acknowledge(conn: sqlite3.Connection, host: str) -> list[str]:
@@ -139,7 +145,7 @@ def judged(
 
 
 class _Recorder:
-    """One batch: rows are read and judged one by one, and written at its end."""
+    """One batch: hosts are read together, judged one by one, and written at its end."""
 
     def __init__(self, conn: sqlite3.Connection, wishes: Mapping[str, Wish], feed: Feed | None) -> None:
         self.conn = conn
@@ -148,41 +154,49 @@ class _Recorder:
         self.changes: list[Change] = []
         self._rows: list[HostRecord] = []
         self._first: list[FirstSight] = []
-        self._others: set[str] = set()
 
-    def take(self, seen: Observation) -> None:
-        before = tables.one_host(self.conn, seen.host)
-        at = instant(seen.at)
-        if before is not None and before.asked_at > at:
-            return
-        wish = self.wishes.get(seen.host, Wish())
-        if isinstance(seen, Answer) and seen.facts.complete:
-            row = self._answered(seen, at, before, wish)
+    def take(self, looks: Sequence[Observation]) -> None:
+        """Store what was seen, and judge again the hosts whose twins are others now."""
+        before = tables.last_looks(self.conn, {seen.host for seen in looks})
+        fresh = [(seen, at) for seen in looks if not _is_older(at := instant(seen.at), before.get(seen.host))]
+        twins = Twins(self.conn, [seen for seen, _ in fresh], before, self.wishes)
+        for seen, at in fresh:
+            self._take(seen, at, before.get(seen.host), twins.of(seen.host))
+        tables.put_first_sights(self.conn, self._first)
+        tables.put_changes(self.conn, self.changes)
+        tables.put_hosts(self.conn, self._rows)
+        rejudge(self.conn, twins.changed(), self.wishes, self.feed)
+
+    def _take(self, seen: Observation, at: str, before: LastLook | None, twins: tuple[str, ...]) -> None:
+        if is_whole(seen):
+            row = self._answered(seen, at, before, twins)
         else:
-            row = self._not_answered(seen, at, before, wish)
+            row = self._not_answered(seen, at, twins)
         if before is None or before.reach != row.reach:
             was = _json(before.reach) if before else None
             self.changes.append(Change(seen.host, at, REACH, was, _json(row.reach)))
         self._rows.append(row)
 
-    def write(self) -> None:
-        tables.put_first_sights(self.conn, self._first)
-        tables.put_changes(self.conn, self.changes)
-        tables.put_hosts(self.conn, self._rows)
-        rejudge(self.conn, sorted(self._others - {row.name for row in self._rows}), self.wishes, self.feed)
+    def _brief(
+        self,
+        look: Observation,
+        facts: HostFacts | None,
+        memory: Memory | None,
+        twins: tuple[str, ...],
+    ) -> str:
+        used, wish = None if twins else memory, self.wishes.get(look.host, Wish())
+        meaning = situation(look, used, wish, self.feed, look.at, twins=twins, last=facts)
+        return packed(brief(facts, used, meaning)).decode()
 
-    def _answered(self, seen: Answer, at: str, before: HostRecord | None, wish: Wish) -> HostRecord:
+    def _answered(self, seen: Answer, at: str, before: LastLook | None, twins: tuple[str, ...]) -> HostRecord:
         facts = seen.facts
-        known = kept(before).memory if before else None
+        known = _decode_memory(before.memory) if before and before.memory else None
         memory = remember(known, facts, seen.at)
-        lasting = encode(replace(facts, passing=Passing()))
+        lasting, passing = _split(facts)
         digest = hashlib.blake2b(lasting, digest_size=16).digest()
         if before is None or before.facts_digest != digest:
             replaced = known is not None and known.since != memory.since
             self._history(seen.host, at, before, lasting, replaced=replaced)
-        twins = self._twins(seen.host, facts.identity.machine_id)
-        used = None if twins else memory
-        meaning = situation(seen, used, wish, self.feed, seen.at, twins=twins)
         return HostRecord(
             name=seen.host,
             asked_at=at,
@@ -195,43 +209,28 @@ class _Recorder:
             machine_id=facts.identity.machine_id,
             facts=lasting.decode(),
             facts_digest=digest,
-            passing=encode(facts.passing).decode(),
+            passing=passing.decode(),
             memory=encode(memory).decode(),
-            brief=packed(brief(facts, used, meaning)).decode(),
+            brief=self._brief(seen, facts, memory, twins),
         )
 
-    def _twins(self, host: str, machine_id: str | None) -> tuple[str, ...]:
-        """Other hosts with this machine id, stored or in this batch; they are judged again with it."""
-        stored = (name for name in tables.twins(self.conn, host, machine_id) if name in self.wishes)
-        here = {row.name for row in self._rows if machine_id and row.machine_id == machine_id}
-        others = tuple(sorted({*stored, *here} - {host}))
-        self._others.update(others)
-        if here:
-            self._rows = [
-                replace(row, brief=self._brief_of_twin(row, host)) if row.name in here else row
-                for row in self._rows
-            ]
-        return others
-
-    def _brief_of_twin(self, row: HostRecord, other: str) -> str:
-        known, meaning = judged(row, self.wishes.get(row.name, Wish()), self.feed, (other,))
-        return packed(brief(known.facts, None, meaning)).decode()
-
     def _history(
-        self, host: str, at: str, before: HostRecord | None, lasting: bytes, *, replaced: bool
+        self, host: str, at: str, before: LastLook | None, lasting: bytes, *, replaced: bool
     ) -> None:
         """A first sight as one document; afterwards a row for each fact that differs."""
-        known = before is not None and before.facts is not None and before.facts_digest is not None
-        if replaced or not known:
+        is_known = before is not None and before.facts_digest is not None
+        stored = tables.facts_of(self.conn, host) if is_known else None
+        if replaced or stored is None:
             self._first.append(FirstSight(host, at, lasting.decode()))
-        if not known or before is None or before.facts is None:
+        if stored is None:
             return
-        old, new = msgspec.json.decode(before.facts), msgspec.json.decode(lasting)
+        old, new = msgspec.json.decode(stored), msgspec.json.decode(lasting)
         changed = [("/os/version_id", old["os"]["version_id"], None)] if replaced else differences(old, new)
         self.changes += [Change(host, at, path, _json(was), _json(now)) for path, was, now in changed]
 
-    def _not_answered(self, seen: Observation, at: str, before: HostRecord | None, wish: Wish) -> HostRecord:
+    def _not_answered(self, seen: Observation, at: str, twins: tuple[str, ...]) -> HostRecord:
         """Keep what was known: a host that is silent, or breaks off, has not changed."""
+        before = tables.one_host(self.conn, seen.host)
         last = kept(before) if before else Kept(None, None)
         facts, partial = last.facts, False
         if isinstance(seen, Answer):
@@ -240,7 +239,6 @@ class _Recorder:
         detail = BROKE_OFF if isinstance(seen, Answer) else seen.detail
         failed = ProbeFailed(seen.host, seen.at, seen.reach, detail)
         look = seen if partial else failed
-        meaning = situation(look, last.memory, wish, self.feed, seen.at, last=last.facts)
         return HostRecord(
             name=seen.host,
             asked_at=at,
@@ -255,8 +253,24 @@ class _Recorder:
             facts_digest=None if partial or before is None else before.facts_digest,
             passing=encode(facts.passing).decode() if facts else None,
             memory=before.memory if before else None,
-            brief=packed(brief(facts, last.memory, meaning)).decode(),
+            brief=self._brief(look, facts, last.memory, twins),
         )
+
+
+def _is_older(at: str, before: LastLook | None) -> bool:
+    return before is not None and before.asked_at > at
+
+
+def _split(facts: HostFacts) -> tuple[bytes, bytes]:
+    """Facts without the passing ones, and these, as JSON.
+
+    Encoded once: `passing` is the last field, so what stands for it ends the text.
+    """
+    whole, passing = encode(facts), encode(facts.passing)
+    return whole[: -len(passing) - 1] + _NONE_PASSING, passing
+
+
+_NONE_PASSING = encode(Passing()) + b"}"
 
 
 def _json(value: object) -> str | None:

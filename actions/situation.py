@@ -6,7 +6,7 @@ Pure; the clock is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -45,6 +45,8 @@ STATES = (
 _RANK = {state: rank for rank, state in enumerate(STATES)}
 ROLLBACK_CLAIMS = ("rollback_available", "rollback_unproved")
 JUST_UPDATED_FOR = timedelta(hours=1)
+TWINS_TOLD = 3
+"""Hosts with the same machine id that a reason names: a cloned image may have given it to a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ def situation(
     reasons += _just_updated(memory, now, facts)
     reasons += _standing(facts, where, group)
     if twins:
-        text = f"the same machine id as {', '.join(twins[:3])}: what is remembered of either is not used"
+        told = ", ".join(twins[:TWINS_TOLD])
+        text = f"the same machine id as {told}: what is remembered of either is not used"
         reasons.append(Reason("same_machine_id", text, "/etc/machine-id"))
     return _settle(reasons, group, where)
 
@@ -233,17 +236,19 @@ def _standing(facts: HostFacts, where: Standing | None, group: str | None) -> li
 
 
 def twins_by_host(machine_ids: Mapping[str, str | None]) -> dict[str, tuple[str, ...]]:
-    """Host -> the other hosts that gave the same machine id; hosts without a twin are left out."""
+    """Host -> the other hosts that gave the same machine id, the first three by name; hosts without a twin
+    are left out."""
     by_id: dict[str, list[str]] = {}
-    for host, machine_id in machine_ids.items():
+    for host in sorted(machine_ids):
+        machine_id = machine_ids[host]
         if machine_id:
             by_id.setdefault(machine_id, []).append(host)
-    return {
-        host: tuple(sorted(set(hosts) - {host}))
-        for hosts in by_id.values()
-        if len(hosts) > 1
-        for host in hosts
-    }
+    return {host: others_of(hosts, host) for hosts in by_id.values() if len(hosts) > 1 for host in hosts}
+
+
+def others_of(hosts: Sequence[str], host: str) -> tuple[str, ...]:
+    """The first of `hosts`, in their order, that are not `host`: as many as a reason names."""
+    return tuple(other for other in hosts[: TWINS_TOLD + 1] if other != host)[:TWINS_TOLD]
 
 
 REMEDIES = {

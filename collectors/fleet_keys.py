@@ -151,9 +151,6 @@ KNOWN_KEYS: dict[str, str] = {
     ),
 }
 
-SSH_KEYS = tuple(_SSH)
-WANTED_KEYS = tuple(_WANTED)
-
 
 def _by_table() -> dict[str, tuple[str, ...]]:
     children: dict[str, list[str]] = {}

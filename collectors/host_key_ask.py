@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from collectors.errors import ConnectFailed, HostError, Reach
+from collectors.errors import ConfigError, ConnectFailed, HostError, Reach
 from collectors.known_hosts import AUTHORITY, HostKey, KnownHosts, OnFile
 from collectors.ssh import SshTransport
 from collectors.ssh_errors import HostKeyRefused
@@ -36,14 +36,22 @@ class HostKeys:
     def on_file(
         self, target: Target, files: tuple[str, ...] | None = None, *, names: tuple[str, ...] = ()
     ) -> OnFile:
-        """What `files` (default: the target's own) say of the target; of `names` as they are, if given."""
+        """What `files` (default: the target's own) say of the target; of `names` as they are, if given.
+
+        Raises ConfigError for a file that is there and cannot be read.
+        """
         paths = target.known_hosts if files is None else files
         known = self._files.setdefault(paths, KnownHosts(paths))
-        if names:
-            return known.lookup(names, None)
-        if target.host_key_alias is not None:
-            return known.lookup([target.host_key_alias], None)
-        return known.lookup(list(dict.fromkeys((target.address, target.name))), target.port)
+        asked: list[str] = list(names)
+        port: int | None = None
+        if not names and target.host_key_alias is not None:
+            asked = [target.host_key_alias]
+        elif not names:
+            asked, port = list(dict.fromkeys((target.address, target.name))), target.port
+        try:
+            return known.lookup(asked, port)
+        except OSError as error:
+            raise ConfigError(str(error.filename), "", f"cannot be read: {error.strerror}") from error
 
 
 async def ask_keys(

@@ -1,8 +1,9 @@
 """Which host keys are on file for a host: an index of its own over known_hosts files.
 
 Plain names come from a dict; hashed names and patterns are tried one by one, and the finding is remembered.
-Keys are decoded when a host that has them is asked for. A missing file is an empty one; a line that cannot be
-read is skipped. A changed file is read again, looked at once a second at most. Nothing is judged here.
+Keys are decoded when a host that has them is asked for. A missing file is an empty one; one that is there and
+cannot be read is an OSError; a line that cannot be read is skipped. A changed file is read again, looked at
+once a second at most. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class KnownHosts:
         """What is on file for a host under any of its names, the first of which is what it is called.
 
         `port` None: the names are taken as they are (HostKeyAlias). With a port other than 22 the form
-        `[name]:port` is looked up first, the plain name only if that form has nothing.
+        `[name]:port` is looked up first, the plain name only if that form has nothing. Raises OSError.
         Source: openssh/openssh-portable:sshconnect.c@4f9757382072765c09893a630608c39de0b1a3f4.
         """
         if self._is_changed():
@@ -145,7 +146,10 @@ class KnownHosts:
         return found
 
     def refresh(self) -> None:
-        """Read the files if one changed since they were read; one thread reads, others wait for it."""
+        """Read the files if one changed since they were read; one thread reads, others wait for it.
+
+        Raises OSError, and reads again when asked the next time.
+        """
         with self._reading:
             signs = tuple(file_sign(path) for path in self._paths)
             if signs != self._signs:
@@ -174,11 +178,26 @@ def file_sign(path: str) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
+def why_unreadable(path: str) -> str:
+    """What the system says against reading a file, "" where it can be read or is not there."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            os.read(file, 1)
+        finally:
+            os.close(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return str(error.strerror)
+    return ""
+
+
 def _add_file(index: _Index, path: str) -> None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     for line in text.split("\n"):
         _add_line(index, line)

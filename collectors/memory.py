@@ -79,6 +79,8 @@ def _same_machine(before: Memory | None, facts: HostFacts, at: datetime) -> Memo
     other_install = install is not None and before.install not in (None, install)
     if other_machine or other_install:
         return Memory(machine_id, install, at, replaces=before.machine_id)
+    if machine_id in (None, before.machine_id) and install in (None, before.install):
+        return before
     return replace(before, machine_id=machine_id or before.machine_id, install=install or before.install)
 
 

@@ -202,34 +202,33 @@ class Frame:
     """The root part's own closing line came."""
 
 
-_NEWLINE = 0x0A
-
-
 def read_frame(output: bytes, mark: str) -> Frame:
     """Cut an answer into its sections; total, never raises.
 
-    A section that is opened and not closed is no section. A name that comes twice keeps its first
-    content. Bytes outside of sections are dropped.
+    A section that the next line with the mark does not close is no section. A name that comes twice keeps
+    its first content. Bytes outside of sections are dropped.
     """
-    # Without an anchor the search for the mark is a plain one, ten times as fast.
-    line = re.compile(re.escape(mark.encode("ascii")) + rb" ([VBERZ]) ?([^\n]*)\n")
+    pieces = (b"\n" + output).split(b"\n" + mark.encode("ascii") + b" ")
     sections: dict[str, Section] = {}
     version = uid = counted = counted_root = None
     open_name: str | None = None
-    start = opened = closed = 0
-    for found in line.finditer(output):
-        if found.start() > 0 and output[found.start() - 1] != _NEWLINE:
-            continue
-        kind, rest = found[1], found[2]
-        if kind == b"B":
-            open_name, start = rest.decode("ascii", "replace"), found.end()
-            opened += 1
-        elif kind == b"E" and open_name is not None:
-            content = output[start : max(start, found.start() - 1)][: SECTION_LIMIT + 1]
+    content = b""
+    opened = closed = 0
+    if b"\n" not in pieces[-1]:
+        pieces[-1] = b""  # its line is cut; the newline of any other one stands before the next mark
+    for piece in pieces[1:]:
+        line, _, after = piece.partition(b"\n")
+        kind, rest = line[:1], line[1:].removeprefix(b" ")
+        if kind == b"E" and open_name is not None:
             status = _int(rest)
-            sections.setdefault(open_name, Section(content, 1 if status is None else status))
-            open_name = None
+            sections.setdefault(
+                open_name, Section(content[: SECTION_LIMIT + 1], 1 if status is None else status)
+            )
             closed += 1
+        open_name = None
+        if kind == b"B":
+            open_name, content = rest.decode("ascii", "replace"), after
+            opened += 1
         elif kind == b"V":
             words = rest.split()
             if len(words) == 2:

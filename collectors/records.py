@@ -26,6 +26,19 @@ class HostRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LastLook:
+    """Of a row of `hosts` what every new look is compared with: all but the large columns."""
+
+    name: str
+    asked_at: str
+    reach: str
+    reach_since: str
+    machine_id: str | None
+    facts_digest: bytes | None
+    memory: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One fact of one host that changed: JSON Pointer, old and new value as JSON (None: was absent)."""
 

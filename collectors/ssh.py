@@ -283,9 +283,13 @@ class SshTransport:
             names, port = [target.host_key_alias], None
         else:
             names, port = list(dict.fromkeys((target.address, target.name))), target.port
-        if files.is_quick(names, port):
-            return files.lookup(names, port)
-        return await asyncio.to_thread(files.lookup, names, port)
+        try:
+            if files.is_quick(names, port):
+                return files.lookup(names, port)
+            return await asyncio.to_thread(files.lookup, names, port)
+        except OSError as error:
+            words = f"{error.filename} cannot be read: {error.strerror}"
+            raise failed(target, words, Reach.HOST_KEY_UNKNOWN) from error
 
     def _jump(self, host: Target) -> _Jump:
         if host not in self._jumps:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from collectors.records import Change, FirstSight, Hold, HostRecord, Lease
+    from collectors.records import Change, FirstSight, Hold, HostRecord, LastLook, Lease
 
 
 class LeaseLost(Exception):
@@ -39,11 +40,20 @@ _PUT_HOST = (
     + ", ".join(f"{name}=excluded.{name}" for name in _COLUMNS if name != "name")
 )
 
+_VALUES = attrgetter(*_COLUMNS)
+_LISTED = "(SELECT value FROM json_each(?))"
+"""A list as one argument, since SQLite takes a limited number of them; `_list` makes it."""
+
 # -- hosts as last seen -----------------------------------------------------------------------
 
 
 def put_hosts(conn: sqlite3.Connection, records: Iterable[HostRecord]) -> None:
-    conn.executemany(_PUT_HOST, [tuple(getattr(item, name) for name in _COLUMNS) for item in records])
+    conn.executemany(_PUT_HOST, map(_VALUES, records))
+
+
+def put_briefs(conn: sqlite3.Connection, briefs: Iterable[tuple[str, str]]) -> None:
+    """Of each host named its new brief; all else stays."""
+    conn.executemany("UPDATE hosts SET brief = ?2 WHERE name = ?1", briefs)
 
 
 def all_hosts(conn: sqlite3.Connection) -> dict[str, HostRecord]:
@@ -58,6 +68,47 @@ def one_host(conn: sqlite3.Connection, name: str) -> HostRecord | None:
 
     row = conn.execute(f"SELECT {_NAMES} FROM hosts WHERE name = ?", (name,)).fetchone()
     return HostRecord(*row) if row else None
+
+
+def _list(words: Iterable[str]) -> str:
+    from json import dumps  # `status` asks for no list, and does without
+
+    return dumps(list(words))
+
+
+def host_names(conn: sqlite3.Connection) -> list[str]:
+    """Every host that has a row."""
+    return [row[0] for row in conn.execute("SELECT name FROM hosts")]
+
+
+def last_looks(conn: sqlite3.Connection, names: Iterable[str]) -> dict[str, LastLook]:
+    """By name; hosts without a row are left out."""
+    from collectors.records import LastLook
+
+    rows = conn.execute(
+        "SELECT name, asked_at, reach, reach_since, machine_id, facts_digest, memory"
+        f" FROM hosts WHERE name IN {_LISTED}",
+        (_list(names),),
+    )
+    return {row[0]: LastLook(*row) for row in rows}
+
+
+def facts_of(conn: sqlite3.Connection, name: str) -> str | None:
+    """A host's lasting facts, as JSON."""
+    row = conn.execute("SELECT facts FROM hosts WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def same_machine(conn: sqlite3.Connection, machine_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Machine id -> the hosts that gave it, by name."""
+    rows = conn.execute(
+        f"SELECT machine_id, name FROM hosts WHERE machine_id IN {_LISTED} ORDER BY name",
+        (_list(machine_ids),),
+    )
+    hosts: dict[str, list[str]] = {}
+    for machine_id, name in rows:
+        hosts.setdefault(machine_id, []).append(name)
+    return hosts
 
 
 def twins(conn: sqlite3.Connection, name: str, machine_id: str | None) -> tuple[str, ...]:
@@ -223,3 +274,42 @@ def put_setting(conn: sqlite3.Connection, name: str, value: str) -> None:
         "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value=excluded.value",
         (name, value),
     )
+
+
+# -- versions over time -----------------------------------------------------------------------
+
+
+def version_looks(conn: sqlite3.Connection, until: str) -> Iterator[tuple[str, str, str | None, bool]]:
+    """Host, time, version, and whether it was told: of all hosts, by time; the last of one moment holds.
+
+    A host's first row, not told, is when it was first asked. Of one moment a first sight comes last, for the
+    changes before it are of the machine before. None: not known.
+    """
+    rows = conn.execute(
+        "SELECT host, at, version, kind > 0 FROM ("
+        " SELECT host, min(at) AS at, NULL AS version, 0 AS kind, 0 AS id FROM changes"
+        "  WHERE path = '/reach' GROUP BY host"
+        " UNION ALL SELECT host, at, json_extract(new, '$'), 1, id FROM changes WHERE path = '/os/version_id'"
+        " UNION ALL SELECT host, at, json_extract(facts, '$.os.version_id'), 2, 0 FROM first_sights"
+        ") WHERE at <= ? ORDER BY at, kind, id",
+        (until,),
+    )
+    return ((host, at, version, bool(told)) for host, at, version, told in rows)
+
+
+def history_began(conn: sqlite3.Connection) -> str | None:
+    """When the oldest look that is kept was; None: none is."""
+    row = conn.execute("SELECT min(at) FROM changes").fetchone()
+    return row[0] if row else None
+
+
+def newest_changes(conn: sqlite3.Connection, after: str, until: str, limit: int) -> list[Change]:
+    """The newest changes of all hosts, oldest first; `after` itself is left out."""
+    from collectors.records import Change
+
+    rows = conn.execute(
+        "SELECT host, at, path, old, new FROM changes WHERE at > ? AND at <= ?"
+        " ORDER BY at DESC, id DESC LIMIT ?",
+        (after, until, limit),
+    ).fetchall()
+    return [Change(*row) for row in reversed(rows)]

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from collectors.errors import ConfigError
 from collectors.fleet_model import Fleet, FleetHost, SshSettings
 from collectors.host_names import Hop, HostTextInvalid, parse_jump, split_port
+from collectors.known_hosts import why_unreadable
 from collectors.ssh_config import SshConfig, Value, expand_home, read_ssh_config, seconds
 from collectors.transport import Target
 
@@ -53,8 +54,8 @@ class ResolvedTargets:
 def resolve_targets(fleet: Fleet, file: Path, operator: Operator) -> ResolvedTargets:
     """The targets of all hosts of `fleet`, read from `file`: relative paths are beside it.
 
-    Raises ConfigError for jumps that go in a circle, for two hosts at one place, and for an ssh_config
-    that is missing (unless it is the default one) or wrong.
+    Raises ConfigError for jumps that go in a circle, for two hosts at one place, for an ssh_config that is
+    missing (unless it is the default one) or wrong, and for a known_hosts file that cannot be read.
     """
     resolver = _Resolver(fleet, file, operator)
     by_name = {host.name: resolver.host(host) for host in fleet.hosts}
@@ -89,6 +90,7 @@ class _Resolver:
         self._configs: dict[str | None, SshConfig] = {}
         self._hops: dict[tuple[tuple[Hop, ...], SshSettings], Target] = {}
         self._exists: dict[str, bool] = {}
+        self._unreadable: dict[str, str] = {}
         self._warnings: dict[str, None] = {}
 
     def all_warnings(self) -> tuple[str, ...]:
@@ -262,10 +264,27 @@ class _Resolver:
         return self._operator.environ.get("SSH_AUTH_SOCK") or None
 
     def _known_hosts(self, ssh: SshSettings) -> tuple[str, ...]:
+        """Files with host keys. One that the fleet file names may be missing, until `trust` makes it; one
+        that is there and cannot be read would make every host a stranger."""
         if ssh.known_hosts is not None:
-            return tuple(self._beside(path) for path in ssh.known_hosts)
+            paths = tuple(self._beside(path) for path in ssh.known_hosts)
+            for path in paths:
+                if why := self._why_unreadable(path):
+                    words = f"{path} cannot be read: {why}; let yourself read it, or name another file"
+                    raise ConfigError(str(self._file), "known_hosts", words)
+            return paths
         own = str(self._operator.home / ".ssh" / "known_hosts")
-        return (own, _GLOBAL_KNOWN_HOSTS) if self._is_there(_GLOBAL_KNOWN_HOSTS) else (own,)
+        usual = (own, _GLOBAL_KNOWN_HOSTS) if self._is_there(_GLOBAL_KNOWN_HOSTS) else (own,)
+        for path in usual:
+            if why := self._why_unreadable(path):
+                self._warnings[f"{path} cannot be read: {why}; the host keys in it are passed over"] = None
+        return tuple(path for path in usual if not self._why_unreadable(path)) or (own,)
+
+    def _why_unreadable(self, path: str) -> str:
+        """What the system says, "" where it can be read or is not there."""
+        if path not in self._unreadable:
+            self._unreadable[path] = why_unreadable(path)
+        return self._unreadable[path]
 
     # Texts
 

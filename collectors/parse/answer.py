@@ -47,7 +47,8 @@ from collectors.redact import redact, visible
 
 T = TypeVar("T")
 
-_WHITE = str.maketrans("\n\t\r", "   ")
+_PLAIN = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
+"""Bytes that need no second look."""
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JSON = frozenset({"failed", "sysext", "sysext_list"})
 _JSON_CONTROL = re.compile(
@@ -71,6 +72,7 @@ _cmdline = lru_cache(maxsize=256)(parse_cmdline)
 _meta = lru_cache(maxsize=256)(parse_meta)
 _coordinator = lru_cache(maxsize=64)(parse_coordinator)
 _version_line = lru_cache(maxsize=64)(parse_version_line)
+_slots = lru_cache(maxsize=256)(parse_slots)
 
 _ABSENT, _NOT_READABLE, _TIMED_OUT, _NO_PROGRAM = 1, 2, 124, 127
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -99,11 +101,12 @@ class _Reader:
         found = self.frame.sections.get(section)
         if found is None:
             return None
-        text = found.content[:SECTION_LIMIT].decode("utf-8", "replace")
-        odd = len(found.content) > SECTION_LIMIT or "\ufffd" in text
-        if not text.translate(_WHITE).isprintable():
+        content = found.content[:SECTION_LIMIT]
+        text = content.decode("utf-8", "replace")
+        odd = len(found.content) > SECTION_LIMIT
+        if content.translate(None, _PLAIN):
             shown = "".join(map(_shown, text))
-            odd, text = odd or shown != text, shown
+            odd, text = odd or shown != text or "\ufffd" in text, shown
         if section in _JSON and _JSON_CONTROL.search(text):
             odd = True
         if len(text) > LINE_LIMIT and any(len(line) > LINE_LIMIT for line in text.split("\n")):
@@ -255,9 +258,7 @@ class _Reader:
         pair = [name.strip() or None for name in devices if name.strip()]
         device_a, device_b = pair if len(pair) == 2 else (None, None)
         text_b = self.text("gpt_B") or ""
-        return self.read(
-            "gpt_A", lambda text_a: parse_slots(text_a, text_b, device_a=device_a, device_b=device_b)
-        )
+        return self.read("gpt_A", lambda text_a: _slots(text_a, text_b, device_a=device_a, device_b=device_b))
 
     def flags(self) -> Flags:
         pairs = self.pairs("flags")

@@ -10,14 +10,10 @@ import re
 
 from collectors.errors import ParseError
 from collectors.facts import Cmdline, SlotName
+from collectors.parse.slots import UUIDS
 from collectors.parse.text import clean, lines
 
-USR_PARTUUIDS = {
-    "7130c94a-213a-4e5a-8e26-6cce9662f132": SlotName.A,
-    "e03dd35c-7c2d-4a47-b3fe-27f15780a57c": SlotName.B,
-}
-"""The same on every Flatcar host. Source: flatcar/scripts:build_library/disk_layout.json@ab6d76d."""
-
+_SLOT_OF_PARTUUID = {uuid: name for name, uuid in UUIDS.items()}
 _MARKER = re.compile(r"(?:^|[ \]])(?:Kernel c|C)ommand line: ")
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*+"?)++')
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -106,7 +102,7 @@ def _usr(values: dict[str, str]) -> tuple[SlotName | None, str | None]:
         for form in _PARTUUID_FORMS:
             uuid = place.removeprefix(form).lower()
             if place.startswith(form) and _UUID.fullmatch(uuid):
-                return USR_PARTUUIDS.get(uuid), uuid
+                return _SLOT_OF_PARTUUID.get(uuid), uuid
         for form in _PARTLABEL_FORMS:
             if place in (f"{form}USR-A", f"{form}USR-B"):
                 return SlotName(place[-1]), None

@@ -19,6 +19,7 @@ UUIDS = {
     SlotName.A: "7130c94a-213a-4e5a-8e26-6cce9662f132",
     SlotName.B: "e03dd35c-7c2d-4a47-b3fe-27f15780a57c",
 }
+"""The same on every Flatcar host."""
 _NAME_OF_UUID = {uuid: name for name, uuid in UUIDS.items()}
 _NAME_OF_LABEL = {"USR-A": SlotName.A, "USR-B": SlotName.B}
 _NAME_OF_NUMBER = {3: SlotName.A, 4: SlotName.B}

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -51,26 +51,38 @@ def prepared(loaded: LoadedFleet) -> Iterator[tuple[Setup, sqlite3.Connection]]:
 
 
 def setup_of(loaded: LoadedFleet) -> Setup:
-    """Targets and feed of a fleet file; what of ssh_config is passed over is said on stderr."""
+    """Targets and feed of a fleet file. What of ssh_config is passed over is said on stderr, and which file
+    with host keys is named and missing."""
     from collectors.fleet_file import targets
 
     resolved = targets(loaded)
-    for warning in resolved.warnings:
+    named = dict.fromkeys(target.known_hosts for target in resolved.targets.values())
+    missing = {
+        path: f"{path} does not exist" + ("; `fleetctl trust` makes it" if path == files[0] else "")
+        for files in named
+        for path in files
+        if not os.path.exists(path)
+    }
+    for warning in (*resolved.warnings, *missing.values()):
         click.echo(f"fleetctl: {visible(warning)}", err=True)
     return Setup(loaded.fleet, resolved.targets, load_feed(feed_path(loaded)))
 
 
-def remember_extract(conn: sqlite3.Connection, loaded: LoadedFleet, feed: Feed) -> None:
+def remember_extract(
+    conn: sqlite3.Connection, loaded: LoadedFleet, feed: Feed, *, just_judged: Container[str] = ()
+) -> None:
     """Keep what `status` needs of the fleet file beside the rows that were judged with it.
 
-    Rows that were judged with another fleet file or feed are judged anew first.
+    Rows that were judged with another fleet file or feed are judged anew first; `just_judged` names hosts
+    whose rows were written with these two, so that judging them again would change nothing.
     """
     extract = extract_of(loaded.fleet, file_stamp(loaded.path), feed, feed_path(loaded))
     before = read_extract(conn)
     with store.transaction(conn):
         if before is None or (before.stamp, before.feed_digest) != (extract.stamp, extract.feed_digest):
             wanted = wishes(loaded.fleet, tables.holds(conn))
-            rejudge(conn, tables.all_hosts(conn), wanted, feed)
+            others = [name for name in tables.host_names(conn) if name not in just_judged]
+            rejudge(conn, others, wanted, feed)
         write_extract(conn, extract)
 
 
@@ -98,7 +110,7 @@ def sweep_fleet(loaded: LoadedFleet, hosts: Iterable[str]) -> Swept:
 
         swept = asyncio.run(ask())
         forget_old(conn, setup.fleet)
-        remember_extract(conn, loaded, setup.feed)
+        remember_extract(conn, loaded, setup.feed, just_judged=swept.reaches)
         return swept
 
 

@@ -61,7 +61,8 @@ def test_every_field_of_a_selection_is_documented() -> None:
 def test_every_top_level_json_key_is_documented() -> None:
     schema = json.loads((ROOT / "console/schemas/fleetctl.status.v1.json").read_text())
     keys = set(schema["properties"]) | set(schema["$defs"]["host"]["properties"])
-    assert [key for key in keys if key not in DOCS["status.md"]] == []
+    told = DOCS["status.md"].partition("\n## JSON\n")[2].partition("\n## ")[0]
+    assert [key for key in keys if not re.search(f'[`"]{key}[`"]', told)] == []
 
 
 def test_readme_names_no_command_that_does_not_exist() -> None:

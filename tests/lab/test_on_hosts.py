@@ -184,9 +184,8 @@ def test_the_updaters_log_is_read_by_sudo_where_the_user_may_not_read_the_journa
     assert "Update Engine starting" in fleet.run("logs", "h3")
     assert lab.run("h3", f"sudo -n bash -c {shlex.quote(NO_JOURNAL)}").returncode == 0
     assert "insufficient permissions" in lab.run("h3", "journalctl -q -u update-engine.service").stderr
-    by_root = fleet.run("logs", "h3", "-n", "3")
-    assert "update_engine" in by_root
-    assert len(by_root.splitlines()) == 3
+    assert "Update Engine starting" in fleet.run("logs", "h3")
+    assert len(fleet.run("logs", "h3", "-n", "3").splitlines()) == 3
     with fleet.following("logs", "-f", "h3") as process:
         assert process.stdout is not None
         assert any("Update Engine starting" in line for line in process.stdout)

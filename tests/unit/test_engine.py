@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actions import engine
 from actions.brief import brief, packed
-from actions.engine import REACH, judged, kept, record
-from actions.situation import Wish
+from actions.engine import REACH, decode_facts, judged, kept, record, rejudge
+from actions.situation import Situation, Wish, situation
 from collectors import store, tables
 from collectors.changes import differences
 from collectors.errors import ConfigError, Reach
-from collectors.facts import HostFacts, Passing
+from collectors.facts import DiskUse, HostFacts, Passing
 from collectors.observation import Observation, ProbeFailed
 from tests.builders import HEALTHY, NOW, answer, facts, feed, table
 
@@ -51,6 +54,17 @@ def stored(conn: sqlite3.Connection, host: str = "node-1") -> HostFacts | None:
 def test_facts_come_back_from_the_store_as_they_were(conn: sqlite3.Connection) -> None:
     take(conn, answer(HEALTHY))
     assert stored(conn) == HEALTHY
+
+
+def test_passing_facts_are_stored_apart_from_the_lasting_ones(conn: sqlite3.Connection) -> None:
+    disks = {'}, "passing": {': DiskUse("ext4", 1, 2, 3)}
+    seen = facts(passing=Passing(uptime_s=9.5, disks=disks))
+    take(conn, answer(seen))
+    row = tables.one_host(conn, "node-1")
+    assert row is not None
+    assert stored(conn) == seen
+    assert row.facts is not None
+    assert decode_facts(row.facts) == replace(seen, passing=Passing())
 
 
 def test_a_first_sight_is_a_document_and_no_change(conn: sqlite3.Connection) -> None:
@@ -150,6 +164,69 @@ def test_twins_lose_their_memory_when_the_second_is_seen(conn: sqlite3.Connectio
         row = tables.one_host(conn, host)
         assert row is not None
         assert "same_machine_id" in row.brief
+
+
+def reasons(conn: sqlite3.Connection, host: str) -> dict[str, str]:
+    row = tables.one_host(conn, host)
+    assert row is not None
+    return dict(json.loads(row.brief)["reasons"])
+
+
+def test_twins_are_told_of_each_other_also_when_one_leaves_or_is_silent(conn: sqlite3.Connection) -> None:
+    wanted = dict.fromkeys(("a", "b", "c", "d", "e"), Wish())
+
+    def look(minute: int, *seen: Observation) -> None:
+        record(conn, [replace(item, at=NOW + timedelta(minutes=minute)) for item in seen], wanted, FEED)
+
+    def told(host: str) -> str:
+        return reasons(conn, host).get("same_machine_id", "").partition(": ")[0]
+
+    look(0, answer(HEALTHY, host="stranger"))
+    record(conn, [answer(HEALTHY, host="gone")], {}, FEED)
+    look(1, *(answer(HEALTHY, host=host) for host in ("e", "d", "c", "b")))
+    assert told("b") == "the same machine id as c, d, e"
+    assert told("e") == "the same machine id as b, c, d"
+    look(2, answer(HEALTHY, host="a"))
+    assert told("e") == "the same machine id as a, b, c"
+    assert told("a") == "the same machine id as b, c, d"
+    own = replace(HEALTHY, identity=replace(HEALTHY.identity, machine_id="b" * 32))
+    silent = ProbeFailed("c", NOW, Reach.TIMEOUT, "silent")
+    look(3, answer(own, host="b"), silent)
+    assert told("b") == ""
+    assert told("e") == "the same machine id as a, c, d"
+    look(4, answer(own, host="b"))
+    assert told("e") == "the same machine id as a, c, d"
+    for host in ("a", "b", "c", "d", "e"):
+        row = tables.one_host(conn, host)
+        assert row is not None
+        rejudge(conn, [host], wanted, FEED)
+        assert tables.one_host(conn, host) == row
+
+
+def test_the_work_for_twins_grows_with_their_number_and_not_with_its_square(
+    conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_hosts: list[str] = []
+    statements: list[str] = []
+
+    def counted(seen: Observation, *args: Any, **named: Any) -> Situation:
+        judged_hosts.append(seen.host)
+        return situation(seen, *args, **named)
+
+    monkeypatch.setattr(engine, "situation", counted)
+    conn.set_trace_callback(statements.append)
+    clones = [f"n-{number:03}" for number in range(300)]
+    for minute in range(2):
+        for start in range(0, len(clones), 100):
+            batch = clones[start : start + 100]
+            looks = [answer(HEALTHY, host=host, at=NOW + timedelta(minutes=minute)) for host in batch]
+            record(conn, looks, dict.fromkeys(clones, Wish()), FEED)
+    assert sorted(judged_hosts) == sorted(clones * 2)
+    assert len([text for text in statements if text.startswith("SELECT")]) == 6 * 2
+    assert reasons(conn, "n-299")["same_machine_id"].startswith("the same machine id as n-000, n-001, n-002:")
+    statements.clear()
+    rejudge(conn, clones, dict.fromkeys(clones, Wish()), FEED)
+    assert len([text for text in statements if text.startswith("SELECT")]) == len(clones) + 1
 
 
 def test_judging_a_stored_host_anew_says_the_same(conn: sqlite3.Connection) -> None:

@@ -283,3 +283,19 @@ def test_targets_of_a_loaded_fleet_use_the_environment_given(home: Path) -> None
     target = resolved.targets["a"]
     assert (target.identities, target.agent) == ((f"{home}/k",), "/s")
     assert resolved.warnings == (f"{file}: identities: {home}/k does not exist",)
+
+
+def test_a_named_file_with_host_keys_that_cannot_be_read_is_an_error_and_a_missing_one_is_not(
+    home: Path,
+) -> None:
+    named = f'[ssh]\nknown_hosts = ["none", "hosts"]\n{A}'
+    assert one(home, named).known_hosts == (f"{home}/fleets/none", f"{home}/fleets/hosts")
+    (home / "fleets" / "hosts").mkdir(parents=True)
+    with pytest.raises(ConfigError) as caught:
+        one(home, named)
+    assert str(caught.value) == (
+        f"{home}/fleets/f.toml: known_hosts: {home}/fleets/hosts cannot be read: Is a directory; "
+        "let yourself read it, or name another file"
+    )
+    (home / ".ssh" / "known_hosts").mkdir()
+    assert any("the host keys in it are passed over" in words for words in resolve(home, A).warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,7 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors import known_hosts
+from collectors.errors import ConfigError, ConnectFailed, Reach
+from collectors.host_key_ask import HostKeys
 from collectors.known_hosts import HostKey, KnownHosts, OnFile
+from collectors.ssh import SshTransport
+from collectors.transport import Target
 
 
 def key(seed: str, kind: str = "ssh-ed25519") -> HostKey:
@@ -133,7 +138,8 @@ def test_a_damaged_line_is_skipped_and_the_others_count(path: Path, damaged: str
 
 def test_no_file_is_an_empty_file(path: Path) -> None:
     assert KnownHosts([str(path)]).lookup(["db-1"], 22) == OnFile(principal="db-1")
-    assert KnownHosts([str(path.parent)]).lookup(["db-1"], 22).keys == ()
+    (path.parent / "a file").write_text("")
+    assert KnownHosts([str(path.parent / "a file" / "below")]).lookup(["db-1"], 22).keys == ()
 
 
 def test_a_changed_file_is_read_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,3 +222,32 @@ def test_a_pattern_covers_what_a_plain_walk_says(glob: str, name: str) -> None:
     pattern = known_hosts._pattern([glob])
     assert pattern is not None
     assert pattern.covers(name) == covers(glob, name)
+
+
+def test_a_file_that_cannot_be_read_is_no_empty_one_and_is_tried_again(path: Path) -> None:
+    path.mkdir()
+    files = KnownHosts([str(path)])
+    assert known_hosts.why_unreadable(str(path)) == "Is a directory"
+    for _ in range(2):
+        with pytest.raises(OSError, match="Is a directory") as caught:
+            files.lookup(["db-1"], 22)
+        assert caught.value.filename == str(path)
+    path.rmdir()
+    assert known_hosts.why_unreadable(str(path)) == ""
+    path.write_text(f"db-1 {A.line}\n")
+    assert files.lookup(["db-1"], 22).keys == (A,)
+
+
+def test_a_host_whose_file_cannot_be_read_is_not_talked_to_and_says_why(path: Path) -> None:
+    path.mkdir()
+    target = Target("db-1", "192.0.2.1", known_hosts=(str(path),))
+
+    async def run() -> None:
+        async with SshTransport(keep=False) as transport:
+            await transport.run(target, "true", b"", timeout_s=10, limit_bytes=1)
+
+    with pytest.raises(ConnectFailed, match="known_hosts cannot be read: Is a directory") as caught:
+        asyncio.run(run())
+    assert caught.value.reach is Reach.HOST_KEY_UNKNOWN
+    with pytest.raises(ConfigError, match="known_hosts: cannot be read: Is a directory"):
+        HostKeys().on_file(target)
