@@ -20,6 +20,7 @@ from collectors.errors import ConfigError, ConnectFailed
 from collectors.fleet_file import LoadedFleet, check_database_place
 from collectors.host_key_ask import HostKeys
 from collectors.known_hosts import HostKey
+from collectors.migrations import schema
 from collectors.ssh_keys import Keyring, Offer
 from collectors.transport import Target
 
@@ -56,7 +57,7 @@ def check_database(loaded: LoadedFleet) -> list[Finding]:
     if told != ["ok"]:
         words = f"{path} is damaged: {'; '.join(told)}"
         return [Finding(Level.PROBLEM, subject, words, "move it away, with its -wal file; history is lost")]
-    found = [Finding(Level.OK, subject, f"{path.name}: schema {store.SCHEMA}, sound")]
+    found = [Finding(Level.OK, subject, f"{path.name}: schema {schema()}, sound")]
     if path.stat().st_mode & _OTHERS_READ:
         found.append(Finding(Level.WARNING, subject, "others may read it", f"chmod 600 {path}"))
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):

@@ -1,21 +1,72 @@
-"""Steps that bring a database of observations to the present schema; never edited after a release."""
+"""Steps that bring a database to the present schema; never edited after a release.
+
+Each layer that keeps tables has a set of steps, known here from the moment its package is imported: a lower
+layer may not import a higher one. The schema's number is how many steps there are in all sets.
+sqlite_utils is imported only where a step is applied, for to count them must stay cheap.
+"""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+if TYPE_CHECKING:
+    import sqlite3
 
-observations = Migrations("collectors")
+    from sqlite_utils import Database
+
+Step = Callable[["Database"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The steps of one layer, in order; `@layer_name()` over a function adds one."""
+
+    name: str
+    steps: list[Step] = field(default_factory=list)
+
+    def __call__(self) -> Callable[[Step], Step]:
+        def add(step: Step) -> Step:
+            self.steps.append(step)
+            return step
+
+        return add
+
+
+_LAYERS: dict[str, Layer] = {}
+
+
+def layer(name: str) -> Layer:
+    """The set of this name, which is part of the schema from now on."""
+    return _LAYERS.setdefault(name, Layer(name))
+
+
+def schema() -> int:
+    """How many steps there are: what a database of this program has in user_version."""
+    return sum(len(one.steps) for one in _LAYERS.values())
 
 
 def apply(conn: sqlite3.Connection) -> list[str]:
-    """Apply what is pending, each step in its own transaction; the names of the steps applied."""
-    db = Database(conn)
-    pending = [step.name for step in observations.pending(db)]
-    observations.apply(db)
-    return pending
+    """Apply what is pending, layer by layer; the names of the steps applied.
+
+    Each step and its record are one transaction, or part of the caller's.
+    """
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    db, applied = Database(conn), []
+    for one in _LAYERS.values():
+        steps = Migrations(one.name)
+        for step in one.steps:
+            steps()(step)
+        applied += [step.name for step in steps.pending(db)]
+        steps.apply(db)
+    conn.execute(f"PRAGMA user_version={schema()}")
+    return applied
+
+
+observations = layer("collectors")
 
 
 @observations()

@@ -12,29 +12,39 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from collectors.errors import ConfigError
+from collectors.migrations import apply, schema
 
-SCHEMA = 1
-"""What this program reads and writes; the number of migration steps, kept in user_version."""
 _MAGIC = b"SQLite format 3\x00"
 BUSY_TIMEOUT_MS = 10_000
 
 
+class NoDatabase(ConfigError):
+    """Nothing was ever stored, or the first process that stores is just making the file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), "", "there is no database yet; `fleetctl collect` makes it")
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection. Raises ConfigError where there is no database, or one of another schema."""
+    """A read-only connection. Raises NoDatabase, and ConfigError for one of another schema."""
     if not path.exists():
-        raise ConfigError(str(path), "", "there is no database yet; `fleetctl collect` makes it")
+        raise NoDatabase(path)
     try:
         conn = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
         conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        if version(conn) == 0 and not conn.execute("PRAGMA schema_version").fetchone()[0]:
+            conn.close()
+            raise NoDatabase(path)
         _check(conn, path)
     except sqlite3.DatabaseError as error:
         raise ConfigError(str(path), "", f"cannot be read as a database: {error}") from error
     return conn
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, *, durable: bool = False) -> sqlite3.Connection:
     """The writing connection, the file made (mode 0600) and migrated where needed.
 
+    `durable`: what was committed outlives a power cut, at the price of a flush for each commit.
     Raises ConfigError where the file cannot be written, or belongs to a newer program.
     """
     try:
@@ -46,11 +56,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
         conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("PRAGMA foreign_keys=ON")
-        conn.execute("PRAGMA synchronous=NORMAL")
-        if version(conn) > SCHEMA:
-            _check(conn, path)
-        if version(conn) < SCHEMA:
+        conn.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        if version(conn) < schema():
             migrate(conn)
+        _check(conn, path)
     except OSError as error:
         raise ConfigError(str(path), "database", f"cannot be written: {error.strerror}") from error
     except sqlite3.DatabaseError as error:
@@ -65,10 +74,10 @@ def _begins(path: Path) -> bool:
 
 
 def migrate(conn: sqlite3.Connection) -> list[str]:
-    """Apply every pending step; the names of those applied."""
-    from collectors import migrations
-
-    return migrations.apply(conn)
+    """Apply every pending step of all layers, or none; the names of those applied."""
+    with transaction(conn):
+        # Another process may have done it, or more, while this one waited for the lock.
+        return apply(conn) if version(conn) < schema() else []
 
 
 def version(conn: sqlite3.Connection) -> int:
@@ -89,11 +98,11 @@ def transaction(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def _check(conn: sqlite3.Connection, path: Path) -> None:
     found = version(conn)
-    if found > SCHEMA:
-        raise ConfigError(str(path), "", f"has schema {found}, newer than this fleetctl's {SCHEMA}")
-    if found < SCHEMA:
+    if found > schema():
+        raise ConfigError(str(path), "", f"has schema {found}, newer than this fleetctl's {schema()}")
+    if found < schema():
         raise ConfigError(
-            str(path), "", f"has schema {found}; run `fleetctl migrate` to bring it to {SCHEMA}"
+            str(path), "", f"has schema {found}; run `fleetctl migrate` to bring it to {schema()}"
         )
 
 

@@ -30,7 +30,9 @@ class Board:
     trouble: str | None = None
     """Why what is shown may be old: the database is gone, locked or broken. None: nothing is wrong."""
     past: datetime | None = None
-    """A moment of the past is shown, not the present."""
+    """A moment of the past is shown, not the present; `view.now` is that moment then."""
+    clock: datetime | None = None
+    """The present, where the past is shown."""
 
 
 @dataclass(frozen=True, slots=True)

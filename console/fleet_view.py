@@ -73,10 +73,25 @@ def quick_view(conn: sqlite3.Connection, extract: Extract, now: datetime) -> Fle
 
 
 def fleet_view(extract: Extract, rows: list[HostRow], newest: str | None, now: datetime) -> FleetView:
-    feed_at = datetime.fromisoformat(extract.feed_taken_at) if extract.feed_taken_at else None
-    age_s = (now - feed_at).total_seconds() if feed_at else None
-    if age_s is None or age_s > FEED_STALE_AFTER_S:
+    if is_feed_old(extract, now):
         rows = [uncertain(row) for row in rows]
+    return view_of(extract, rows, newest, now)
+
+
+def is_feed_old(extract: Extract, now: datetime) -> bool:
+    """Too old, or not there, to prove that a version is the newest."""
+    age_s = _feed_age_s(extract, now)
+    return age_s is None or age_s > FEED_STALE_AFTER_S
+
+
+def _feed_age_s(extract: Extract, now: datetime) -> float | None:
+    if not extract.feed_taken_at:
+        return None
+    return (now - datetime.fromisoformat(extract.feed_taken_at)).total_seconds()
+
+
+def view_of(extract: Extract, rows: list[HostRow], newest: str | None, now: datetime) -> FleetView:
+    """The view of rows that say already what is certain."""
     return FleetView(
         fleet=extract.name,
         now=now,
@@ -84,8 +99,8 @@ def fleet_view(extract: Extract, rows: list[HostRow], newest: str | None, now: d
         fleet_hosts=len(extract.hosts),
         taken_at=datetime.fromisoformat(newest) if newest else None,
         accent=extract.accent,
-        feed_date=date.fromisoformat(extract.feed_taken_at[:10]) if feed_at else None,
-        feed_age_s=age_s,
+        feed_date=date.fromisoformat(extract.feed_taken_at[:10]) if extract.feed_taken_at else None,
+        feed_age_s=_feed_age_s(extract, now),
         stale_after_s=extract.stale_after_s,
         version_notes={version: f"{channel} head" for version, channel in extract.heads.items()},
     )

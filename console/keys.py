@@ -145,6 +145,22 @@ ACTIONS = (
     Action("copy host", "y", "copy", "what is shown of it to the clipboard", Home.HOST),
     Action("earlier", "left", "earlier", "one step back in time", Home.HISTORY, shown="←", footer=10),
     Action("later", "right", "later", "one step forward in time", Home.HISTORY, shown="→", footer=20),
+    Action(
+        "change before",
+        "shift+left",
+        "change before",
+        "back to where something changed",
+        Home.HISTORY,
+        shown="shift+←",
+    ),
+    Action(
+        "change after",
+        "shift+right",
+        "change after",
+        "forward to where something changed",
+        Home.HISTORY,
+        shown="shift+→",
+    ),
     Action("go there", "enter", "go there", "the fleet as it was at the cursor", Home.HISTORY, footer=30),
     Action(
         "span",

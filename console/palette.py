@@ -17,7 +17,7 @@ from console.tone import Tone
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Palette:
     """One theme; colours as `#rrggbb`."""
 

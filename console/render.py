@@ -62,7 +62,7 @@ def _summary(view: FleetView, pen: Pen, width: int) -> list[str]:
         text = wrap(pen.say(f"{alert.rollout} {alert.text}"), width - cells(head) - 2)
         lines.append(f"{pen(Tone.BAD, head)}  {text[0]}")
         lines += [" " * (cells(head) + 2) + line for line in text[1:]]
-    first, *rest = _verdict(view, summary)
+    first, *rest = verdict(view, standing_of(view.rows))
     text = wrap(" ".join((first, *rest)), width)
     lines += [pen(Tone.BRIGHT, first) + text[0].removeprefix(first), *text[1:]]
     if len(view.rows) > 1:
@@ -87,43 +87,63 @@ def _looks_words(count: int) -> str:
     return "1 host needs a look" if count == 1 else f"{count_words(count)} hosts need a look"
 
 
-def _verdict(view: FleetView, summary: Summary) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The counts of hosts that a verdict rests on."""
+
+    hosts: int
+    looks: int
+    """Need a look."""
+    old: int
+    """Not seen lately, or never."""
+    never: int
+    """Never answered."""
+    behind: int
+    by_itself: int
+    """Will reboot by themselves."""
+
+
+def standing_of(rows: Sequence[HostRow]) -> Standing:
+    return Standing(
+        hosts=len(rows),
+        looks=sum(needs_look(row.state) for row in rows),
+        old=sum(map(is_old, rows)),
+        never=sum(row.taken_at is None for row in rows),
+        behind=sum(row.state == "behind" for row in rows),
+        by_itself=sum(row.will_reboot_by_itself is True for row in rows),
+    )
+
+
+def verdict(view: FleetView, counted: Standing) -> Iterator[str]:
     """What a tired person must know, in whole sentences; unknown is never called well."""
-    if not view.rows:
+    if not counted.hosts:
         yield "No host matches." if view.selection else "The fleet has no hosts."
         return
-    looks = sum(needs_look(row.state) for row in view.rows)
-    stale = sum(_is_old(row) for row in view.rows)
-    if view.taken_at is None and stale == summary.hosts:
+    if view.taken_at is None and counted.old == counted.hosts:
         yield "Nothing is known yet: no host was ever asked."
         return
-    if looks:
-        yield f"{_looks_words(looks)}."
-    elif stale:
+    if counted.looks:
+        yield f"{_looks_words(counted.looks)}."
+    elif counted.old:
         yield "Nothing needs you among the hosts seen lately."
     else:
         yield "Nothing needs you now."
-    never = sum(row.taken_at is None for row in view.rows)
-    if never:
-        yield f"{hosts_words(never)} never answered."
-    if stale > never:
-        age, old = age_words(view.stale_after_s), stale - never
-        yield f"{hosts_words(old)} not seen for {age} or more: what is shown of {_them(old)} is old."
-    behind = summary.by_state.get("behind", 0)
-    if behind:
-        yield f"{hosts_words(behind)} {'is' if behind == 1 else 'are'} behind."
-    if summary.will_reboot_by_itself:
-        count = summary.will_reboot_by_itself
+    if counted.never:
+        yield f"{hosts_words(counted.never)} never answered."
+    if counted.old > counted.never:
+        age, count = age_words(view.stale_after_s), counted.old - counted.never
+        them = "it" if count == 1 else "them"
+        yield f"{hosts_words(count)} not seen for {age} or more: what is shown of {them} is old."
+    if count := counted.behind:
+        yield f"{hosts_words(count)} {'is' if count == 1 else 'are'} behind."
+    if count := counted.by_itself:
         yield f"{hosts_words(count)} will reboot by {'itself' if count == 1 else 'themselves'}."
     yield from _feed_words(view)
 
 
-def _is_old(row: HostRow) -> bool:
+def is_old(row: HostRow) -> bool:
+    """What is shown of it was not read lately, or never."""
     return row.stale or row.taken_at is None
-
-
-def _them(count: int) -> str:
-    return "it" if count == 1 else "them"
 
 
 def _feed_words(view: FleetView) -> Iterator[str]:
@@ -233,7 +253,7 @@ def host_lines(rows: Sequence[HostRow], view: FleetView, pen: Pen, width: int) -
 
 def _layout(rows: Sequence[HostRow], longest_note: int, pen: Pen, width: int) -> _Layout:
     """The group gives way to the reasons; where even then they would be cut badly they get their own line."""
-    seen = 6 if any(map(_is_old, rows)) else 0
+    seen = 6 if any(map(is_old, rows)) else 0
     words = {(row.state, row.certain) for row in rows}
     state = 2 + max(len(word_of(code, certain=certain)) for code, certain in words)
     versions = {cell.version or "" for row in rows for cell in (row.slot_a, row.slot_b) if cell}

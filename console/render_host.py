@@ -10,10 +10,29 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from console.host_page import (
+    Role,
+    absent_words,
+    confirmed_words,
+    disk_words,
+    error_words,
+    extension_words,
+    health_words,
+    joined,
+    mode_words,
+    moment_words,
+    off_words,
+    operation_words,
+    place_words,
+    reach_words,
+    reboot_words,
+    role_of,
+    standing_words,
+)
 from console.rows import HostRow, SlotCell, SlotLetter, row_note
 from console.states import style_of, word_of
-from console.tone import Pen, Tone
-from console.visible import age_words, cells, clock_words, count_words, duration_words, pad, size_words, wrap
+from console.tone import Marks, Pen, Tone
+from console.visible import cells, duration_words, pad, size_words, wrap
 
 Json = dict[str, Any]
 
@@ -74,27 +93,28 @@ def host_text(document: Json, *, now: datetime, colour: bool, ascii: bool, width
     """Everything known of one host. `document` fits fleetctl.status/1; times are in the zone of `now`."""
     page = _Page(Pen(colour, ascii), max(width, 60), now)
     page.head(document)
+    page.frame(document)
     page.slots(document)
     page.why(document["situation"])
     page.lines.append("")
-    facts = (
-        ("os", page.system),
-        ("boot", page.boot),
-        ("update", page.update),
-        ("reboot", page.reboots),
-        ("health", page.health),
-    )
-    for name, write in facts:
-        if any(value is not None for value in document[name].values()):
-            write(document[name])
-        else:
-            page.field(name, [])
-    page.field("releases", _standing(document["situation"]))
-    if document["order"] is not None:
-        order = document["order"]
-        page.field("order", [f"{order['id']} of {order['rollout'] or 'no rollout'}, {order['phase']}"])
-    page.extensions(document["extensions"])
+    page.facts(document)
     return "\n".join(page.lines)
+
+
+def facts_lines(document: Json, *, now: datetime, pen: Pen, width: int) -> list[str]:
+    """The page without what a panel draws: who and where it is, and what it said, field by field."""
+    page = _Page(pen, width, now)
+    page.frame(document)
+    page.lines.append("")
+    page.facts(document)
+    return page.lines
+
+
+def why_lines(situation: Json, *, now: datetime, pen: Pen, width: int) -> list[str]:
+    """All reasons with their evidence, and what to do; begins with an empty line where there are any."""
+    page = _Page(pen, width, now)
+    page.why(situation)
+    return page.lines
 
 
 class _Page:
@@ -115,15 +135,9 @@ class _Page:
             self.lines.append(self.pen(Tone.HINT, head) + self.pen(tone, line))
 
     def moment(self, at: str | None, *, with_age: bool = True) -> str | None:
-        """`03:12, 14 s ago` of an ISO time."""
-        if at is None:
-            return None
-        try:
-            when = datetime.fromisoformat(at)
-            age = f", {age_words((self.now - when).total_seconds())} ago" if with_age else ""
-            return clock_words(when, self.now) + age
-        except (ValueError, TypeError):  # no time, or one without a zone: shown as it is
-            return at
+        return moment_words(at, self.now, with_age=with_age)
+
+    # Who it is
 
     def head(self, document: Json) -> None:
         pen, situation = self.pen, document["situation"]
@@ -134,15 +148,16 @@ class _Page:
         name = pen.say(document["name"], self.width - cells(state) - 2, "middle")
         gap = " " * (self.width - cells(name) - cells(state))
         self.lines.append(pen(Tone.BRIGHT, name) + gap + pen(style.tone, state))
-        address = document["address"]
-        place = f"[{address}]" if ":" in address else address
+
+    def frame(self, document: Json) -> None:
+        """Where it stands in the fleet, and how it was reached."""
         labels = [f"{key}={value}" for key, value in document["labels"].items()]
-        self.field("address", [f"{place}:{document['port']}"])
+        self.field("address", [place_words(document["address"], document["port"])])
         self.field("groups", [", ".join(document["groups"]) or "none", ", ".join(labels)])
         if document["hold"] is not None:
             self.field("held", [document["hold"]], Tone.CHOSEN)
         reach = document["reach"]
-        words = _REACH.get(reach["state"], reach["state"])
+        words = reach_words(reach["state"])
         since = f"since {self.moment(reach['since'])}" if reach["since"] and reach["state"] != "ok" else None
         last = (
             f"last answer {self.moment(reach['last_ok_at']) or 'never'}" if reach["state"] != "ok" else None
@@ -164,7 +179,7 @@ class _Page:
             self.field("slots", ["none: an image that updates by booting another image"])
             return
         inner = min((self.width - 9) // 2, 32) - 2
-        absent = "not read" if document["taken_at"] else "not asked"
+        absent = absent_words(bool(document["taken_at"]))
         boxes = [_box(letter, slots, absent, pen, inner) for letter in ("A", "B")]
         sign = pen(*_between(slots, pen))
         for index, (left, right) in enumerate(zip(*boxes, strict=True)):
@@ -194,15 +209,33 @@ class _Page:
 
     # Facts
 
+    def facts(self, document: Json) -> None:
+        writers = (
+            ("os", self.system),
+            ("boot", self.boot),
+            ("update", self.update),
+            ("reboot", self.reboots),
+            ("health", self.health),
+        )
+        for name, write in writers:
+            if any(value is not None for value in document[name].values()):
+                write(document[name])
+            else:
+                self.field(name, [])
+        self.field("releases", standing_words(document["situation"]))
+        if document["order"] is not None:
+            order = document["order"]
+            self.field("order", [f"{order['id']} of {order['rollout'] or 'no rollout'}, {order['phase']}"])
+        self.extensions(document["extensions"])
+
     def system(self, os: Json) -> None:
         version = os["version"] or os["version_id"]
         named = f"{os['name'] or os['id'] or 'system not known'} {version or 'version not known'}"
-        self.field(
-            "os", [named, _with("build", os["build_id"]), os["board"] or os["arch"], _with("OEM", os["oem"])]
-        )
+        parts = [named, joined("build", os["build_id"]), os["board"] or os["arch"], joined("OEM", os["oem"])]
+        self.field("os", parts)
         names = ("kernel", "systemd", "containerd", "docker")
         self.field("software", [f"{name} {os[name] or 'not known'}" for name in names])
-        self.field("machine", [_with("id", os["machine_id"]), _with("sysext level", os["sysext_level"])])
+        self.field("machine", [joined("id", os["machine_id"]), joined("sysext level", os["sysext_level"])])
 
     def boot(self, boot: Json) -> None:
         up = f"up {duration_words(boot['uptime_s'])}" if boot["uptime_s"] is not None else None
@@ -211,95 +244,55 @@ class _Page:
             "a wipe is armed" if boot["reset_armed"] else None,
             "Ignition is armed to run again" if boot["first_boot_armed"] else None,
         ]
-        booted = _with("booted", self.moment(boot["booted_at"], with_age=False))
+        booted = joined("booted", self.moment(boot["booted_at"], with_age=False))
         tone = Tone.BAD if any(armed) else Tone.TEXT
         self.field("boot", [booted, up, confirmed[boot["confirmed"]], *armed], tone)
 
     def update(self, update: Json) -> None:
-        operation = update["operation"]
-        word = operation.removeprefix("UPDATE_STATUS_").replace("_", " ").lower() if operation else "not read"
+        word = operation_words(update["operation"])
         share = f"{update['progress']:.0%}" if update["progress"] else None
-        size = _with("size", size_words(update["new_size"])) if update["new_size"] is not None else None
-        checked = _with("last check", self.moment(update["last_checked_at"]) or "not known")
-        self.field("update", [word, share, _with("offers", update["new_version"]), size, checked])
-        mode = f"updates {update['mode']}" if update["mode"] else "whether updates are on: not known"
-        off = _OFF.get(update["disabled_by"], update["disabled_by"])
-        self.field("", [mode, off, _with("service", update["service"] or "not read")])
+        size = joined("size", size_words(update["new_size"])) if update["new_size"] is not None else None
+        checked = joined("last check", self.moment(update["last_checked_at"]) or "not known")
+        self.field("update", [word, share, joined("offers", update["new_version"]), size, checked])
+        service = joined("service", update["service"] or "not read")
+        self.field("", [mode_words(update["mode"]), off_words(update["disabled_by"]), service])
         group = update["group"] or "not known"
         override = f"set on the host, the image says {update['group_image'] or 'nothing'}"
         override_or_none = override if update["group_override"] else None
-        self.field("channel", [group, override_or_none, _with("server", update["server"])])
+        self.field("channel", [group, override_or_none, joined("server", update["server"])])
         error = update["error"]
         if error is not None:
-            self.field("failed", [_error_words(error, self.moment(error.get("at")))], Tone.BAD)
+            self.field("failed", [error_words(error, self.moment(error.get("at")))], Tone.BAD)
 
     def reboots(self, reboot: Json) -> None:
-        itself = {True: "will reboot by itself", False: "none by itself now", None: "by itself: not known"}
-        manager = reboot["manager"]
-        window = f"window {reboot['window_start']} for {reboot['window_length']}, the host's time"
-        parts = [
-            itself[reboot["will_reboot_by_itself"]],
-            "no reboot manager" if manager == "none" else _with("managed by", manager or "not known"),
-            reboot["manager_state"],
-            _with("strategy", reboot["strategy"]),
-            window if reboot["window_start"] else None,
-            "a reboot is asked for" if reboot["required_marker"] else None,
-            _with("another console's order", reboot["foreign_order"]),
-        ]
-        self.field("reboot", parts, Tone.WARN if reboot["will_reboot_by_itself"] else Tone.TEXT)
+        self.field(
+            "reboot", reboot_words(reboot), Tone.WARN if reboot["will_reboot_by_itself"] else Tone.TEXT
+        )
 
     def health(self, health: Json) -> None:
-        failed = health["failed_units"]
-        words = "failed units not read" if failed is None else _with("failed", ", ".join(failed))
-        containers = health["containers"]
-        running = "containers not known" if containers is None else f"{count_words(containers)} containers"
-        time = {True: "time synchronised", False: "time not synchronised", None: "time sync not known"}
-        parts = [_with("system", health["system"] or "not read"), words, running, time[health["time_synced"]]]
-        self.field("health", parts, Tone.WARN if failed else Tone.TEXT)
+        tone = Tone.WARN if health["failed_units"] else Tone.TEXT
+        self.field("health", health_words(health), tone)
         if health["units"]:
             self.field("units", [f"{name} {state}" for name, state in health["units"].items()])
-        self.field("disks", [_disk_words(path, use) for path, use in (health["disks"] or {}).items()])
+        self.field("disks", [disk_words(path, use) for path, use in (health["disks"] or {}).items()])
 
     def extensions(self, extensions: list[Json] | None) -> None:
         if not extensions:
             self.field("extensions", [None if extensions is None else "none"])
             return
         pen = self.pen
-        names = [pen.say(item["name"], 24, "middle") for item in extensions]
+        longest = min(24, max(self.width - 47, 8))  # beside it stand 31 cells and a state of at least 16
+        names = [pen.say(item["name"], longest, "middle") for item in extensions]
         width = max(map(cells, [*names, "extension"]))
         self.lines += ["", pen(Tone.HINT, f"{pad('extension', width)}  kind         version         state")]
         for name, item in zip(names, extensions, strict=True):
             version = pen.say(item["version"] or "not known", 14, "middle")
             head = f"{pad(name, width)}  {pad(pen.say(item['kind'], 11), 11)}  {pad(version, 14)}  "
-            lines = wrap(pen.say(", ".join(_extension_words(item))), max(self.width - cells(head), 16))
+            lines = wrap(pen.say(", ".join(extension_words(item))), max(self.width - cells(head), 8))
             tone = Tone.WARN if item["problem"] or item["drops_on_update"] else Tone.TEXT
             self.lines += [
                 (" " * cells(head) if index else head) + pen(tone, line) for index, line in enumerate(lines)
             ]
-
-
-_REACH = {
-    None: "never asked",
-    "ok": "answers",
-    "unreachable": "cannot be reached",
-    "timeout": "silent",
-    "auth_failed": "refuses the login",
-    "host_key_unknown": "its host key is not known",
-    "host_key_changed": "its host key changed",
-    "rebooting": "rebooting",
-    "probe_incomplete": "answers in part",
-    "not_flatcar": "answers, and is no Flatcar host",
-}
-_OFF = {
-    "server": "the server line is set so that none are fetched",
-    "masked": "the updater is masked",
-    "stopped": "the updater does not run",
-    "no_slots": "the image has no slots",
-}
-
-
-def _with(word: str, value: str | None) -> str | None:
-    return f"{word} {value}" if value else None
 
 
 def _between(slots: Json | None, pen: Pen) -> tuple[Tone, str]:
@@ -318,80 +311,28 @@ def _box(letter: str, slots: Json | None, absent: str, pen: Pen, inner: int) -> 
     slot = slots[letter.lower()] if slots else None
     if slots is None or slot is None:
         return pen.box(letter, [absent, "", "", ""], pen.marks.dashed, Tone.HINT, inner)
-    runs, boots = slots["running"] == letter, slots["next"] == letter
-    bootable = slot["priority"] > 0 and (slot["successful"] or slot["tries"] > 0)
-    if runs:
-        title, frame, tone = "running", pen.marks.heavy, Tone.ACCENT
-    elif boots:
-        title, frame, tone = "boots next", pen.marks.light, Tone.MOVING
-    elif bootable:
-        title, frame, tone = "other", pen.marks.light, Tone.HINT
-    elif slot["priority"] == 0 and not slot["version"]:
-        title, frame, tone = "empty", pen.marks.dashed, Tone.HINT
-    else:
-        title, frame, tone = "will not boot", pen.marks.dashed, Tone.BAD
+    role = role_of(slot, runs=slots["running"] == letter, boots=slots["next"] == letter)
+    frame, tone = frame_of(role, pen.marks)
     version = slot["version"] or "version not known"
     source = ", remembered" if slot["version_source"] == "remembered" else ""
     text = [
         pen.say(f"{version}{source}", inner - 2),
-        _confirmed_words(slot, runs=runs, bootable=bootable),
+        confirmed_words(role, successful=slot["successful"]),
         f"prio {slot['priority']}   tries {slot['tries']}",
         pen.say(slot["device"] or "", inner - 2),
     ]
-    return pen.box(f"{letter} {title}", text, frame, tone, inner)
+    return pen.box(f"{letter} {role.value}", text, frame, tone, inner)
 
 
-def _confirmed_words(slot: Json, *, runs: bool, bootable: bool) -> str:
-    if slot["successful"]:
-        return "confirmed"
-    if runs:
-        return "not confirmed yet"
-    return "not tried yet" if bootable else "never confirmed"
-
-
-def _error_words(error: Json, at: str | None) -> str:
-    named = error.get("text") or error.get("name") or "no cause in the journal"
-    code = f" (code {error['code']})" if error.get("code") is not None else ""
-    return ", ".join(part for part in (f"{named}{code}", error.get("version"), at) if part)
-
-
-def _standing(situation: Json) -> list[str | None]:
-    releases, days, cves = (
-        situation["behind_releases"],
-        situation["behind_days"],
-        situation["cves_fixed_by_update"],
-    )
-    if releases is None:
-        behind = "how far behind: not known"
-    elif releases == 0:
-        behind = "none newer in its channel"
-    else:
-        behind = f"{releases} behind" + (f", for {days} d" if days is not None else "")
-    return [
-        behind,
-        _with("newest", situation["newest_in_channel"]),
-        f"{count_words(cves)} CVEs fixed by the update" if cves is not None else None,
-        "end of life" if situation["eol"] else None,
-        _with("as of", situation["as_of"]),
-    ]
-
-
-def _disk_words(path: str, use: Json) -> str:
-    size, used = use.get("size_bytes"), use.get("used_bytes")
-    if not size or used is None:
-        return f"{path} not known"
-    return f"{path} {used / size:.0%} of {size_words(size)} used"
-
-
-def _extension_words(item: Json) -> list[str]:
-    merged = {True: "merged", False: "not merged", None: "whether merged: not known"}
-    staged = item["staged_image"]
-    words = [
-        merged[item["merged"]],
-        item["problem"] if item["problem"] != merged[item["merged"]] else None,
-        "not compatible with this OS" if item["compatible"] is False else None,
-        _with("bound to", item["bound_to"]),
-        "will not survive the next update" if item["drops_on_update"] else None,
-        f"{staged.rpartition('/')[2]} staged" if staged else None,
-    ]
-    return [word for word in words if word]
+def frame_of(role: Role, marks: Marks) -> tuple[str, Tone]:
+    """The line around a slot's box, and its tone."""
+    match role:
+        case Role.RUNNING:
+            return marks.heavy, Tone.ACCENT
+        case Role.NEXT:
+            return marks.light, Tone.MOVING
+        case Role.DEAD:
+            return marks.dashed, Tone.BAD
+        case Role.EMPTY:
+            return marks.dashed, Tone.HINT
+    return marks.light, Tone.HINT

@@ -7,16 +7,20 @@ import sqlite3
 import click
 
 from actions.engine import acknowledge
+from actions.record import Event
 from console.cli.context import Console
-from console.cli.holding import on_hosts
+from console.cli.holding import Done, actor_option, on_hosts
 
 
 @click.command("acknowledge", help="Take note of a reversion or a failure: it stays a reason.")
 @click.argument("selection", nargs=-1, required=True)
+@actor_option
 @click.pass_obj
-def command(console: Console, selection: tuple[str, ...]) -> None:
-    def note(conn: sqlite3.Connection, host: str) -> str:
-        what = acknowledge(conn, host)
-        return f"{host}: {', '.join(what)} acknowledged" if what else f"{host}: nothing to acknowledge"
+def command(console: Console, selection: tuple[str, ...], said: str | None) -> None:
+    def note(conn: sqlite3.Connection, host: str) -> Done:
+        what = ", ".join(acknowledge(conn, host))
+        if not what:
+            return Done("nothing to acknowledge", Event.ALREADY)
+        return Done(f"{what} acknowledged", Event.ACKNOWLEDGED, what)
 
-    on_hosts(console, selection, note)
+    on_hosts(console, selection, "acknowledge", said, note)

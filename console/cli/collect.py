@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterable
 
 import click
@@ -22,6 +25,7 @@ from console.render import changes_text
 @click.command("collect", help="Ask every host once, store what it says, print what changed.")
 @selection_options
 @click.option("--watch", "watching", is_flag=True, help="Go on, once every interval of the fleet file.")
+@click.option("--attached", is_flag=True, hidden=True, help="End when standard input does.")
 @click.pass_obj
 def command(
     console: Console,
@@ -29,7 +33,10 @@ def command(
     hosts: tuple[str, ...],
     groups: tuple[str, ...],
     watching: bool,
+    attached: bool,
 ) -> int:
+    if attached:
+        threading.Thread(target=_end_with_input, name="attached", daemon=True).start()
     loaded = console.load()
     if watching:
         if selection or hosts or groups:
@@ -47,6 +54,13 @@ def command(
     swept = sweep_fleet(loaded, names)
     _tell(console, swept)
     return said(swept)
+
+
+def _end_with_input() -> None:
+    """Whoever started this holds the other end: however it ends, so do we, as if interrupted."""
+    while os.read(0, 1024):  # not sys.stdin: its lock, held here, would break the interpreter's own end
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _told(console: Console, swept: Swept) -> None:

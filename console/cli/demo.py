@@ -18,6 +18,7 @@ from collectors.errors import ConfigError
 from console.cli.context import Console, now
 from console.demo.scenarios import parse_counts
 from console.exit_codes import ExitCode
+from console.visible import visible
 
 START_TIMEOUT_S = 120
 
@@ -58,8 +59,7 @@ def command(
 ) -> int:
     counts = parse_counts(list(scenarios))
     if directory is not None:
-        asyncio.run(_serve(directory, hosts, counts, alive=alive, speed=speed, faults=faults))
-        return ExitCode.OK
+        return asyncio.run(_serve(directory, hosts, counts, alive=alive, speed=speed, faults=faults))
     if alive or faults or speed != 1.0:
         raise click.UsageError("--alive, --speed and --fault need --serve DIR")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the hosts' process ends with us
@@ -76,10 +76,11 @@ async def _serve(
     alive: bool,
     speed: float,
     faults: tuple[str, ...],
-) -> None:
+) -> ExitCode:
     """Serve until SIGTERM or SIGINT; `ready` on stdout once every host listens."""
     from console.demo.faults import parse_faults
     from console.demo.fleet import Manner, serve
+    from console.demo.server import HostsStopped
 
     manner = Manner(alive, speed, parse_faults(faults))
     task = asyncio.current_task()
@@ -97,6 +98,10 @@ async def _serve(
     except asyncio.CancelledError:
         if not _was_asked(task):
             raise
+    except HostsStopped as error:
+        click.echo(f"fleetctl: demo: {visible(str(error))}", err=True)
+        return ExitCode.USAGE if isinstance(error.__cause__, OSError) else ExitCode.BUG
+    return ExitCode.OK
 
 
 def _was_asked(task: asyncio.Task[object]) -> bool:

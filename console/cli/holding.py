@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from actions import ledger
+from actions.actor import current_actor
 from actions.collect import wishes
 from actions.engine import rejudge
+from actions.record import Entry, Event
 from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import load_feed
@@ -24,18 +26,33 @@ if TYPE_CHECKING:
 
     from collectors.fleet_file import LoadedFleet
 
-Change = Callable[["sqlite3.Connection", str], str]
-"""Does one host's part inside the transaction, and says what it did."""
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def actor() -> str:
-    """Who acts: login, and where the login came from."""
-    source = (os.environ.get("SSH_CONNECTION") or "").partition(" ")[0]
-    return getpass.getuser() + (f" from {source}" if source else "")
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of one host's part."""
+
+    says: str
+    event: Event
+    text: str | None = None
+    """For the record: the reason, or what it was about."""
 
 
-def on_hosts(console: Console, selection: tuple[str, ...], change: Change) -> None:
-    """Do `change` on every host meant, all or none, and judge those hosts anew.
+Change = Callable[["sqlite3.Connection", str], Done]
+"""Does one host's part inside the transaction."""
+
+
+def actor_option(function: F) -> F:
+    """--actor, as the parameter `said`."""
+    help_text = "Who you are, where an account is shared; for the record."
+    return click.option("--actor", "said", metavar="TEXT", help=help_text)(function)
+
+
+def on_hosts(
+    console: Console, selection: tuple[str, ...], verb: str, said: str | None, change: Change
+) -> None:
+    """Do `change` on every host meant, all or none, record it, and judge those hosts anew.
 
     Raises ConfigError where the selection names none, or something else than hosts.
     """
@@ -43,13 +60,18 @@ def on_hosts(console: Console, selection: tuple[str, ...], change: Change) -> No
     hosts = exactly(read_whole(loaded, now()).view, selection)
     if not hosts:
         raise ConfigError(loaded.path.name, " ".join(selection), "means no host of the fleet")
-    feed = load_feed(feed_path(loaded))
-    conn = store.open_writer(loaded.database_path)
+    feed, actor, at = load_feed(feed_path(loaded)), current_actor(said=said), now()
+    conn = store.open_writer(loaded.database_path, durable=True)
     try:
         with store.transaction(conn):
-            said = [change(conn, host) for host in hosts]
+            done = {host: change(conn, host) for host in hosts}
+            entries = [
+                Entry(at, actor, verb, one.event, host=host, text=one.text) for host, one in done.items()
+            ]
+            head = ledger.append(conn, entries)
             rejudge(conn, hosts, wishes(loaded.fleet, tables.holds(conn)), feed)
     finally:
         conn.close()
-    for line in said:
-        click.echo(visible(line))
+    for host, one in done.items():
+        click.echo(visible(f"{host}: {one.says}"))
+    click.echo(f"record {head}", err=True)

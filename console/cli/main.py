@@ -30,6 +30,7 @@ COMMANDS = {
     "hold": "mark hosts that must not be rebooted",
     "unhold": "take a hold back",
     "acknowledge": "take note of a reversion or a failure",
+    "audit": "what was asked and done: read, verify and export the record",
     "demo": "a simulated fleet on this machine, over real SSH",
     "completion": "the script that completes fleetctl in your shell",
     "migrate": "bring the database to this version's schema",
@@ -73,11 +74,19 @@ class LazyGroup(click.Group):
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Only ASCII characters.")
 @click.pass_context
-def root(ctx: click.Context, fleet_file: Path | None, color: str, ascii_only: bool) -> None:
-    """Operations console for fleets of Flatcar Container Linux hosts, over plain SSH."""
+def root(ctx: click.Context, fleet_file: Path | None, color: str, ascii_only: bool) -> int:
+    """Operations console for fleets of Flatcar Container Linux hosts, over plain SSH.
+
+    Without a command, on a terminal: the dashboard.
+    """
     ctx.obj = Console(fleet_file, color, ascii_only)
     if ctx.invoked_subcommand is None:
+        from console.cli.dashboard import has_terminal, open_dashboard
+
+        if has_terminal():
+            return open_dashboard(ctx.obj)
         click.echo(ctx.get_help())
+    return 0
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +47,7 @@ def _quick(console: Console, now: datetime) -> FleetView | None:
     path = console.fleet_path()
     stamp = file_stamp(path)
     database = database_in(path, path.read_bytes())
-    if database is None or not database.exists():
+    if database is None:
         return None
     try:
         conn = store.open_reader(database)
@@ -64,16 +65,16 @@ def _quick(console: Console, now: datetime) -> FleetView | None:
         conn.close()
 
 
-def read_one(loaded: LoadedFleet, now: datetime, host: str) -> Whole:
-    """As `read_whole`, of one host of the fleet; the others are not in it."""
+def read_one(loaded: LoadedFleet, now: datetime, host: str, feed: Feed | None = None) -> Whole:
+    """As `read_whole`, of one host of the fleet; the others are not in it. `feed`: one that is loaded."""
     from console.judge import Basis, extract_of, judge, judged_view
 
     file = feed_path(loaded)
-    feed = load_feed(file)
+    feed = feed or load_feed(file)
     only = replace(loaded.fleet, hosts=tuple(item for item in loaded.fleet.hosts if item.name == host))
     extract, basis = extract_of(only, file_stamp(loaded.path), feed, file), Basis({}, {})
-    if loaded.database_path.exists():
-        conn = store.open_reader(loaded.database_path)
+    conn = _reader(loaded)
+    if conn is not None:
         try:
             row = tables.one_host(conn, host)
             known = {item.name for item in loaded.fleet.hosts}
@@ -99,10 +100,10 @@ def read_whole(loaded: LoadedFleet, now: datetime, *, at: datetime | None = None
     file = feed_path(loaded)
     feed = load_feed(file) if at is None else feed_as_of(load_feed(file), at)
     extract, when = extract_of(loaded.fleet, file_stamp(loaded.path), feed, file), at or now
-    if not loaded.database_path.exists():
+    conn = _reader(loaded)
+    if conn is None:
         basis = Basis({}, {})
     else:
-        conn = store.open_reader(loaded.database_path)
         try:
             basis = (
                 Basis(tables.all_hosts(conn), tables.holds(conn))
@@ -113,6 +114,14 @@ def read_whole(loaded: LoadedFleet, now: datetime, *, at: datetime | None = None
             conn.close()
     hosts = judge(basis, loaded.fleet, extract, feed, when)
     return Whole(loaded, feed, hosts, judged_view(hosts, extract, when))
+
+
+def _reader(loaded: LoadedFleet) -> sqlite3.Connection | None:
+    """None before anything was stored. Raises ConfigError where it cannot be read."""
+    try:
+        return store.open_reader(loaded.database_path)
+    except store.NoDatabase:
+        return None
 
 
 def feed_path(loaded: LoadedFleet) -> Path | None:

@@ -24,9 +24,10 @@ def steps_since(database: Path, when: datetime, until: datetime) -> Iterator[Ste
 
 def newest_steps(database: Path, host: str, limit: int) -> list[Step]:
     """The newest changes of one host, oldest first; none where there is no database yet."""
-    if not database.exists():
+    try:
+        conn = store.open_reader(database)
+    except store.NoDatabase:
         return []
-    conn = store.open_reader(database)
     try:
         return [_step(item) for item in reversed(tables.host_changes(conn, host, limit))]
     finally:

@@ -6,6 +6,7 @@ fault of the wire changes only how an answer arrives, the host stays as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,8 +23,11 @@ BREAKS_AFTER_S = 300.0
 CLOCK_OFF_S = -3600.0
 SLOW_S = 3.0
 """Over which a slow answer trickles in, by the clock of whoever asks."""
+SLOW_STEPS = 20
+"""In so many pieces."""
 _IN_EXTENSION_FOLDERS = ("/opt/", "/etc/", "/var/", "/home/")
 _LONGEST_DELAY_S = 10_000_000
+_BREAK_AFTER = re.compile(r"break-after-([1-9][0-9]{0,3})")
 
 
 class Wire(StrEnum):
@@ -117,7 +121,11 @@ FAULTS: dict[str, Fault] = {
 
 
 def fault(name: str) -> Fault:
-    """The fault of this name; ConfigError for an unknown one."""
+    """The fault of this name; `break-after-20` breaks after 20 minutes. ConfigError for an unknown one."""
+    if (minutes := _BREAK_AFTER.fullmatch(name)) is not None:
+        after_s = 60.0 * int(minutes[1])
+        text = f"a unit fails {minutes[1]} minutes after each boot"
+        return Fault(name, text, None, _always(breaks_after_s=after_s))
     if name not in FAULTS:
         near = did_you_mean(name, FAULTS) or f"; known: {', '.join(FAULTS)}"
         raise ConfigError("--fault", name, f"unknown fault{near}")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from collectors.errors import ConfigError
 from console.demo.faults import PlannedFault
@@ -146,20 +147,39 @@ async def serve(
     latency_s: float = 0.0,
     manner: Manner = AS_IT_IS,
 ) -> None:
-    """Prepare a demo and serve it until cancelled; `ready` is called once all hosts listen."""
+    """Prepare a demo and serve it until cancelled; `ready` is called once all hosts listen.
+
+    Raises HostsStopped where the hosts cannot go on living: a mistake here, or a log that cannot be written.
+    """
     fleet = await asyncio.to_thread(prepare, directory, hosts, counts, datetime.now(UTC), alive=manner.alive)
     clock = Clock(datetime.now(UTC), manner.speed)
-    with open(directory / LIFE_FILE, "w", encoding="utf-8") as diary:  # noqa: ASYNC230 - a local file's few lines
-
-        def told(entries: Sequence[LogEntry]) -> None:
-            diary.writelines(life_line(entry, clock) for entry in entries)
-            diary.flush()
-
+    with open(directory / LIFE_FILE, "wb", buffering=0) as file:  # noqa: ASYNC230 - a local file's few lines
+        diary = _Diary(file, clock)
         states = [host.state for host in fleet.served]
-        life = begin([host.planned for host in fleet.hosts], states, clock, manner, told=told)
-        async with DemoServer(fleet.served, fleet.login_key, life=life, latency_s=latency_s):
+        life = begin([host.planned for host in fleet.hosts], states, clock, manner, told=diary.tell)
+        async with DemoServer(fleet.served, fleet.login_key, life=life, latency_s=latency_s) as server:
+            diary.on_trouble = server.stop
             ready()
-            await asyncio.Event().wait()
+            await server.until_mistaken()
+
+
+class _Diary:
+    """What happened to the hosts, written down line by line."""
+
+    def __init__(self, file: BinaryIO, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+        self.on_trouble: Callable[[OSError], None] | None = None
+        """Called where it cannot be written, whoever was the one to notice; None: that is raised."""
+
+    def tell(self, entries: Sequence[LogEntry]) -> None:
+        try:
+            self._file.write("".join(life_line(entry, self._clock) for entry in entries).encode())
+        except OSError as error:
+            named = OSError(error.errno, error.strerror, self._file.name)
+            if self.on_trouble is None:
+                raise named from error
+            self.on_trouble(named)
 
 
 def life_line(entry: LogEntry, clock: Clock) -> str:

@@ -107,11 +107,11 @@ class FleetLife:
 
     def host(self, name: str) -> LiveHost:
         """The host as it is now."""
-        host = self.hosts[name]
-        if (due := host.next_due()) is not None and due <= self.now:
-            self._advance(host, self.now)
-        elif host.now < self.now:
-            host.advance(self.now)
+        host, now = self.hosts[name], self.now  # one moment: nothing that is due may pass unnoticed
+        if (due := host.next_due()) is not None and due <= now:
+            self._advance(host, now)
+        elif host.now < now:
+            host.advance(now)
         return host
 
     def power(self, name: str) -> Power:
@@ -170,16 +170,20 @@ class FleetLife:
             said(found.stdout, found.stderr)
             return found.exit_status
         out = err = 0
-        while True:
-            now = found.reply or Reply(found.stdout, found.stderr)
-            if len(now.stdout) > out or len(now.stderr) > err:
-                said(now.stdout[out:], now.stderr[err:])
-                out, err = len(now.stdout), len(now.stderr)
-            if found.reply is not None:
-                return found.reply.exit_status
-            if found.is_lost:
-                raise HostDown(f"{name}: the command was killed")
-            await self._news(name, found, until)
+        try:
+            while True:
+                now = found.reply or Reply(found.stdout, found.stderr)
+                if len(now.stdout) > out or len(now.stderr) > err:
+                    said(now.stdout[out:], now.stderr[err:])
+                    out, err = len(now.stdout), len(now.stderr)
+                if found.reply is not None:
+                    return found.reply.exit_status
+                if found.is_lost:
+                    raise HostDown(f"{name}: the command was killed")
+                await self._news(name, found, until)
+        finally:
+            if found.is_endless:
+                found.kill()
 
     # -- faults -------------------------------------------------------------------------------
 

@@ -1,36 +1,32 @@
-"""The simulated hosts' SSH: a real server for each, all in one process; the only asyncssh server here.
+"""The simulated hosts' SSH: a real server for each, all in one process.
 
 Every host has its own address (or port) and its own host key, and lets in user `core` with one key. It runs
-the probe and the commands of a live host, and no shell. A host that is down is not listened for, and its
-connections are cut. Nothing outside of this machine is listened to.
+the probe and the commands of a live host, hands out its files, and has no shell. A host that is down is not
+listened for, and its connections are cut. Nothing outside of this machine is listened to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 import asyncssh
 
 from collectors.errors import ConfigError
-from console.demo import commands
-from console.demo.faults import SLOW_S, Wire
-from console.demo.fleet_life import NOLOGIN, FleetLife, HostDown, States, standing_still
+from console.demo.fleet_life import NOLOGIN, FleetLife, States, standing_still
 from console.demo.live.kinds import Power
+from console.demo.session import Session
 from console.demo.world import Access, SimulatedHost
 
 LOGIN_USER = "core"
-_NO_MARK = 65
-"""The probe's own exit status where its first line does not come."""
-_LONGEST_MARK = 256
-_LONGEST_INPUT = 64 * 1024 * 1024
 _LISTEN_AGAIN_S = 0.1
-_BEFORE_CUT_S = 0.05
-_SLOW_STEPS = 20
+
+
+class HostsStopped(Exception):
+    """What lets the hosts live and answer ended by a mistake of its own; the cause says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +88,9 @@ class DemoServer:
         self._turned: asyncio.Queue[str] = asyncio.Queue()
         """Hosts whose power or key is another than before."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._mistake: BaseException | None = None
+        """Of a task that was to run on."""
+        self._is_mistaken = asyncio.Event()
 
     async def __aenter__(self) -> DemoServer:
         await self.start()
@@ -122,6 +121,22 @@ class DemoServer:
                 raise ConfigError("demo", where, f"cannot listen there: {error.strerror or error}") from error
         self.life.on_power = lambda name, power: self._turned.put_nowait(name)
         self._tasks = [asyncio.create_task(self.life.live()), asyncio.create_task(self._follow())]
+        for task in self._tasks:
+            task.add_done_callback(self.heed)
+
+    def heed(self, task: asyncio.Task[None]) -> None:
+        """A task of the server's own, or of a session, has ended: a mistake in it is remembered."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.stop(error)
+
+    def stop(self, error: BaseException) -> None:
+        """Let `until_mistaken` end, and `close` complain; the first mistake counts."""
+        self._mistake = self._mistake or error
+        self._is_mistaken.set()
+
+    async def until_mistaken(self) -> None:
+        """Wait until the hosts do not live any more, by a mistake; `close` raises it as HostsStopped."""
+        await self._is_mistaken.wait()
 
     async def _listen(self, name: str) -> asyncssh.SSHAcceptor | asyncio.Server:
         host = self._hosts[name]
@@ -166,12 +181,10 @@ class DemoServer:
             connection.abort()
 
     async def close(self) -> None:
-        """End every listener and every connection."""
+        """End every listener and every connection. Raises HostsStopped where a task had made a mistake."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         for listener in self._listeners.values():
             listener.close()
@@ -180,6 +193,9 @@ class DemoServer:
         for listener in self._listeners.values():
             await listener.wait_closed()
         self._listeners.clear()
+        if self._mistake is not None:
+            what = f"{type(self._mistake).__name__}: {self._mistake}"
+            raise HostsStopped(f"the simulated hosts stopped: {what}") from self._mistake
 
 
 def _common_options(placeholder: Key) -> asyncssh.SSHServerConnectionOptions:
@@ -266,133 +282,5 @@ class _Login(asyncssh.SSHServer):
         return is_open and username == LOGIN_USER and key.public_data == known
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
-        return _Session(self._server, self._name)
-
-
-class _Session(asyncssh.SSHServerSession[bytes]):
-    """One command on one host."""
-
-    def __init__(self, server: DemoServer, name: str) -> None:
-        self._server = server
-        self._name = name
-        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._command: str | None = None
-        self._units: tuple[str, ...] | None = None
-        """What the probe is asked about; None: another command."""
-        self._needs_input = False
-        """A probe that still waits for its mark, a program that waits for the end of its input."""
-        self._input = b""
-        self._work: asyncio.Task[None] | None = None
-
-    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
-        self._channel = chan
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._work is not None:
-            self._work.cancel()  # only its waiting: what runs on the host runs on
-
-    def pty_requested(
-        self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
-    ) -> bool:
-        return True
-
-    def shell_requested(self) -> bool:
-        return True
-
-    def exec_requested(self, command: str) -> bool:
-        self._command = command
-        self._units = commands.probe_units(command)
-        self._needs_input = self._units is not None or commands.reads_stdin(command)
-        return True
-
-    def session_started(self) -> None:
-        if not self._needs_input:
-            self._begin()
-
-    def data_received(self, data: bytes, datatype: int | None) -> None:
-        if not self._needs_input:
-            return
-        self._input += data
-        if self._units is None:
-            self._needs_input = len(self._input) <= _LONGEST_INPUT
-        elif b"\n" in data:
-            self._begin()
-        elif len(self._input) > _LONGEST_MARK:
-            self._without_mark()
-
-    def eof_received(self) -> bool:
-        if self._needs_input and self._units is not None:
-            self._without_mark()
-        elif self._needs_input:
-            self._begin()
-        return True
-
-    def _without_mark(self) -> None:
-        self._needs_input = False
-        self._end(b"", b"", _NO_MARK)
-
-    def _begin(self) -> None:
-        self._needs_input = False
-        wires = self._server.life.wires(self._name)
-        if self._units is not None and not wires and not self._server.latency_s:
-            self._end(self._probed(self._units), b"", 0)
-        elif Wire.HANG not in wires:
-            self._work = asyncio.get_running_loop().create_task(self._run(wires))
-
-    def _probed(self, units: tuple[str, ...]) -> bytes:
-        mark = self._input.partition(b"\n")[0].decode("ascii", "replace")
-        return self._server.life.probe(self._name, mark, units)
-
-    async def _run(self, wires: frozenset[Wire]) -> None:
-        """Do what was asked, and answer as faults of the wire let it."""
-        await asyncio.sleep(self._server.latency_s)
-        life, kept = self._server.life, [b"", b""]
-        is_kept = bool(wires & {Wire.DROP, Wire.SLOW, Wire.TRUNCATED})
-
-        def said(out: bytes, err: bytes) -> None:
-            if is_kept:
-                kept[0] += out
-                kept[1] += err
-            else:
-                self._write(out, err)
-
-        status = 0
-        if self._units is not None:
-            said(self._probed(self._units), b"")
-        elif self._command is None:
-            said(commands.motd(life.host(self._name).state).encode(), b"")
-        else:
-            try:
-                status = await life.execute(self._name, self._command, self._input, said)
-            except HostDown:
-                if self._channel is not None and life.power(self._name) is Power.ON:
-                    self._channel.exit_with_signal("KILL")
-                return
-        await self._deliver(kept[0], kept[1], status, wires)
-
-    async def _deliver(self, out: bytes, err: bytes, status: int, wires: frozenset[Wire]) -> None:
-        channel, cut = self._channel, len(out) // 2
-        if Wire.DROP in wires and channel is not None:
-            self._write(out[:cut])
-            await asyncio.sleep(_BEFORE_CUT_S)  # so that what was written is on its way
-            channel.get_connection().abort()
-        if Wire.TRUNCATED in wires and self._units is None:
-            out = out[:cut]
-        if Wire.SLOW in wires:
-            size = len(out) // _SLOW_STEPS + 1
-            for start in range(0, len(out), size):
-                await asyncio.sleep(SLOW_S / _SLOW_STEPS)
-                self._write(out[start : start + size])
-            out = b""
-        self._end(out, err, status)
-
-    def _write(self, out: bytes, err: bytes = b"") -> None:
-        if self._channel is not None and not self._channel.is_closing():
-            self._channel.write(out)
-            if err:
-                self._channel.write_stderr(err)
-
-    def _end(self, out: bytes, err: bytes, status: int) -> None:
-        if self._channel is not None and not self._channel.is_closing():
-            self._write(out, err)
-            self._channel.exit(status)
+        server = self._server
+        return Session(server.life, self._name, latency_s=server.latency_s, ended=server.heed)

@@ -116,10 +116,19 @@ def journal(host: SimulatedHost, wanted: str, limit_bytes: int = 4096) -> Sectio
     """What the probe makes of update_engine's journal of this boot: whether that was all of it, whether it
     holds an offer; then the lines with one of the words in `wanted` (divided by |), of these the last bytes.
     """
-    has_year = host.release.key[0] >= 4230
+    has_year = _has_year(host)
     has_offer = any("Omaha Response manifest version" in line.text for line in host.journal)
     kept = _kept(host.name, has_year, host.journal, wanted)[-limit_bytes:]
     return Section(f"whole {int(has_offer)}\n".encode() + kept, 0)
+
+
+def journal_line(host: SimulatedHost, line: JournalLine) -> str:
+    """One record as `-o short-unix` shows it, newline included."""
+    return _journal_line(host.name, _has_year(host), line)
+
+
+def _has_year(host: SimulatedHost) -> bool:
+    return host.release.key[0] >= 4230
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,8 @@ Times are seconds of whichever clock the caller uses, the same one for both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NEED_REBOOT = "UPDATE_STATUS_UPDATED_NEED_REBOOT"
@@ -38,13 +39,26 @@ Line = list[tuple[float, object]]
 """A value's changes in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Began:
+    """What a host ran when it first answered."""
+
+    version: str
+    slot: str
+
+
 def value_at(line: Line, at: float) -> object:
     return next((value for since, value in reversed(line) if since <= at), None)
 
 
-def truth(log: Iterable[Happened]) -> dict[str, Line]:
+def _from_the_first_look(began: Began) -> dict[str, Line]:
+    start = float("-inf")
+    return {"version": [(start, began.version)], "slot": [(start, began.slot)], "boot": [], "staged": []}
+
+
+def truth(log: Iterable[Happened], began: Began) -> dict[str, Line]:
     """Of one host: what the log says of its version, slot, boot and staged version."""
-    found: dict[str, Line] = {"version": [], "slot": [], "boot": [], "staged": []}
+    found = _from_the_first_look(began)
     for item in log:
         if item.what == "rebooted":
             slot, version = item.detail.split()
@@ -58,9 +72,9 @@ def truth(log: Iterable[Happened]) -> dict[str, Line]:
     return found
 
 
-def as_told(steps: Iterable[Told]) -> dict[str, Line]:
-    """Of one host: the same as fleetctl tells it."""
-    found: dict[str, Line] = {"version": [], "slot": [], "boot": [], "staged": []}
+def as_told(steps: Iterable[Told], began: Began) -> dict[str, Line]:
+    """Of one host: the same as fleetctl tells it; what it does not tell is as it was."""
+    found = _from_the_first_look(began)
     operation, version, moments = None, None, sorted({step.at for step in steps})
     for at in moments:
         for step in (item for item in steps if item.at == at):
@@ -79,12 +93,13 @@ def as_told(steps: Iterable[Told]) -> dict[str, Line]:
     return found
 
 
-def check_lasting(log: list[Happened], steps: list[Told], *, gap_s: float, end: float) -> int:
-    """Whatever held for longer than `gap_s` is told before it ended; how many facts that were."""
-    true, told = truth(log), as_told(steps)
+def check_lasting(
+    log: list[Happened], steps: list[Told], began: Began, *, gap_s: float, end: float
+) -> Counter[str]:
+    """Whatever came and held for longer than `gap_s` is told before it ended; how many of each fact."""
+    true, told = truth(log, began), as_told(steps, began)
     boots = [value for _, value in told["boot"]]
-    fell = {it.at for it in log if it.what == "fell-back"}
-    checked = 0
+    checked = Counter[str]()
     for fact, line in true.items():
         ends = [at for at, _ in line[1:]] + [end]
         for (since, value), until in zip(line, ends, strict=False):
@@ -94,18 +109,24 @@ def check_lasting(log: list[Happened], steps: list[Told], *, gap_s: float, end: 
             if fact == "boot":  # ids are not in the log: each boot has one of its own
                 assert shown is not None, (since, value)
                 assert boots.count(shown) == 1
-            elif shown is None and fact in ("version", "slot"):
-                came = {at for at, _ in line if at <= since}  # all as it was before, or it would be told
-                assert came <= fell, f"{fact} {value} was never told"
             else:
                 assert shown == value, (fact, since, until, value, shown)
-            checked += 1
+            checked[fact] += since > float("-inf")
     return checked
 
 
-def check_nothing_more(log: list[Happened], steps: list[Told], *, slop_s: float) -> None:
+def check_unbroken(steps: list[Told], began: Began) -> None:
+    """Each change of version and slot begins where the one before it ended."""
+    for path, value in (("/os/version_id", began.version), ("/running", began.slot)):
+        last: object = value
+        for step in (it for it in steps if it.path == path):
+            assert step.old == last, step
+            last = step.new
+
+
+def check_nothing_more(log: list[Happened], steps: list[Told], began: Began, *, slop_s: float) -> None:
     """No reboot, version, slot, confirmation or fallback is told that the log does not have."""
-    true = truth(log)
+    true = truth(log, began)
     boots = 0
     for step in steps:
         until = step.at + slop_s
@@ -146,20 +167,41 @@ def check_confirmed_and_fallen(log: list[Happened], steps: list[Told], *, gap_s:
             ), (item, mine)
 
 
+def at_first_look(log: Iterable[Happened], start: Began, first: float) -> Began:
+    """What a host ran then, that had started like this."""
+    for item in log:
+        if item.what == "rebooted" and item.at <= first:
+            slot, version = item.detail.split()
+            start = Began(version, slot)
+    return start
+
+
 def check_story(
-    log: list[Happened], steps: list[Told], *, gap_s: float, slop_s: float, end: float, hosts: int
+    log: list[Happened],
+    steps: list[Told],
+    starts: Mapping[str, Began],
+    *,
+    gap_s: float,
+    slop_s: float,
+    end: float,
 ) -> None:
-    """The whole fleet's: host by host, from each one's first look on."""
-    seen = {step.host: step.at for step in reversed(steps) if step.path == "/reach"}
-    assert len(seen) == hosts
-    checked = 0
+    """The whole fleet's: host by host, from each one's first answer on. `starts`: what each began with."""
+    seen = {step.host: step.at for step in reversed(steps) if step.path == "/reach" and step.new == "ok"}
+    assert set(seen) == set(starts), set(starts) - set(seen)
+    checked = Counter[str]()
     for host, first in seen.items():
         mine = [it for it in log if it.host == host and first < it.at < end]
         told = [it for it in steps if it.host == host and (it.at > first or it.path == "/reach")]
-        checked += check_lasting(mine, told, gap_s=gap_s, end=end)
+        began = at_first_look((it for it in log if it.host == host), starts[host], first)
+        checked += check_lasting(mine, told, began, gap_s=gap_s, end=end)
         check_confirmed_and_fallen(mine, told, gap_s=gap_s, end=end)
-        check_nothing_more(mine, told, slop_s=slop_s)
-    assert checked > hosts
+        check_nothing_more(mine, told, began, slop_s=slop_s)
+        check_unbroken(told, began)
+    assert all(checked[fact] >= 2 for fact in ("version", "slot", "boot")), checked
     happened = {it.what for it in log if it.at > max(seen.values())}
-    assert {"staged", "rebooted", "confirmed", "fell-back", "attempt-failed"} <= happened
+    assert {"staged", "rebooted", "confirmed", "fell-back", "attempt-failed"} <= happened, happened
+
+
+def check_a_fallback_is_told(steps: Iterable[Told]) -> None:
+    """For looks that come often enough: between a host's check after a fallback and its next reboot."""
     assert any(step.path == "/attempt/fell_back" and step.new for step in steps)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from actions.situation import Situation, Wish, situation
 from collectors.errors import Reach
-from collectors.facts import HostFacts
+from collectors.facts import HostFacts, Unit
 from collectors.fleet_model import WantedUpdates
 from collectors.inventory import parse_fleet
 from collectors.memory import remember
@@ -41,6 +43,24 @@ def facts_of(name: str, host: str = "edge-fra-01") -> HostFacts:
     scenario = SELECTABLE[name]
     state = scenario.build(HostSpec(host, START, scenario.flavour))
     return parse_answer(answer(state, MARK, START)[:LIMIT_BYTES], MARK, salt=b"test")
+
+
+def texts(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in facts, keys too, with the place where it is; as it is, for repr hides what it escapes."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, bytes):
+        yield place, value.decode("latin-1")
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts(getattr(value, field.name), f"{place}/{field.name}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from texts(key, f"{place}/{key}/key")
+            yield from texts(item, f"{place}/{key}")
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        for number, item in enumerate(value):
+            yield from texts(item, f"{place}/{number}")
 
 
 def shown(name: str, host: str) -> Situation:
@@ -76,6 +96,17 @@ def test_fleet_file_is_one_that_the_product_reads() -> None:
 
 @pytest.mark.parametrize("host", ["edge-fra-01", "edge-fra-02", "db-lon-2", "db-ams-1"])
 def test_no_planted_secret_and_no_control_character_gets_into_the_facts(host: str) -> None:
-    text = repr(facts_of("hostile", host))
-    assert [secret for secret in PLANTED_SECRETS if secret in text] == []
-    assert re.search(r"[\x00-\x1f\x7f-\x9f]", text) is None
+    facts = facts_of("hostile", host)
+    found = dict(texts(facts))
+    assert len(found) > 50
+    for text in found.values():
+        assert [secret for secret in PLANTED_SECRETS if secret in text] == []
+    # another console's order is kept line by line, as it stands on the host
+    lines = {**found, "/foreign_order": found.get("/foreign_order", "").replace("\n", " ")}
+    assert {place: text for place, text in lines.items() if re.search(r"[\x00-\x1f\x7f-\x9f]", text)} == {}
+
+
+def test_the_walk_through_facts_reaches_every_kind_of_text() -> None:
+    unit = Unit("\x9b", "active", "running", "enabled", "success")
+    facts = replace(facts_of("current"), odd=("\x1b",), foreign_order="\x07", units={"\x00": unit})
+    assert {"\x1b", "\x07", "\x00", "\x9b"} <= set(dict(texts(facts)).values())

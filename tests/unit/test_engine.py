@@ -22,6 +22,7 @@ from collectors import store, tables
 from collectors.changes import differences
 from collectors.errors import ConfigError, Reach
 from collectors.facts import DiskUse, HostFacts, Passing
+from collectors.migrations import schema
 from collectors.observation import Observation, ProbeFailed
 from tests.builders import HEALTHY, NOW, answer, facts, feed, table
 
@@ -258,7 +259,7 @@ def test_the_database_is_private_strict_and_of_this_schema(tmp_path: Path) -> No
     store.open_writer(path).close()
     assert path.stat().st_mode & 0o777 == 0o600
     conn = store.open_reader(path)
-    assert store.version(conn) == store.SCHEMA
+    assert store.version(conn) == schema()
     with pytest.raises(sqlite3.OperationalError):
         conn.execute("DELETE FROM hosts")
     conn.close()

@@ -46,6 +46,8 @@ class Body:
         self.transient: dict[str, Transient] = {}
         self.programs: dict[str, Program] = {}
         """By name, without a folder; more may be put in."""
+        self.scripts: dict[str, Program] = {}
+        """What `bash -c TEXT` does, by its text, letter by letter; its arguments begin with $1."""
 
     def find_running(self) -> None:
         self.engine.find_running()

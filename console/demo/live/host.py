@@ -8,7 +8,7 @@ from datetime import datetime
 
 from collectors.facts import DiskUse, SlotName, Unit
 from console.demo import answers
-from console.demo.live import shell
+from console.demo.live import logs, shell
 from console.demo.live.body import Body
 from console.demo.live.host_files import HostFiles
 from console.demo.live.kinds import (
@@ -22,7 +22,8 @@ from console.demo.live.kinds import (
     UpdateServer,
 )
 from console.demo.live.lifecycle import damage
-from console.demo.live.machine import ENGINE_UNIT, Machine
+from console.demo.live.machine import ENGINE_UNIT, Machine, grown
+from console.demo.live.visitor import Visitor
 from console.demo.world import Bus, SimulatedHost
 
 NO_FAULTS = Faults()
@@ -53,10 +54,11 @@ class LiveHost:
         )
         self.body = Body(self._machine)
         self.body.programs.update(shell.programs())
+        self.body.scripts.update(logs.scripts())
         self.files = HostFiles(self._machine)
         """What is read and written on it by path."""
         self._disks = dict(state.disks)
-        """Their use when nothing is wrong with them."""
+        """Their use when nothing is wrong with them and nobody has written anything."""
         self.body.find_running()
         self.faults = faults
 
@@ -119,6 +121,8 @@ class LiveHost:
         ):
             if is_full != was_full:
                 self._fill(mount, is_full=is_full)
+        if value.breaks_after_s != before.breaks_after_s and self.power is Power.ON:
+            self.body.lifecycle.plan_break()
         if value.clock_off_s != before.clock_off_s:
             machine.state = replace(machine.state, time_synced=value.clock_off_s == 0)
 
@@ -127,7 +131,8 @@ class LiveHost:
         state = self._machine.state
         use = self._disks.get(mount)
         if use is not None:
-            shown = DiskUse(use.fstype, use.size_bytes, use.size_bytes, 0) if is_full else use
+            now = grown(use, self._machine.files_bytes) if mount == "/" else use
+            shown = DiskUse(use.fstype, use.size_bytes, use.size_bytes, 0) if is_full else now
             self._machine.state = replace(state, disks={**state.disks, mount: shown})
 
     # -- time ---------------------------------------------------------------------------------
@@ -159,6 +164,10 @@ class LiveHost:
     def answer_probe(self, mark: str, *, uid: int, units: tuple[str, ...] = ()) -> bytes:
         """What the probe prints on it now."""
         return answers.answer(self.state, mark, self.now, uid=uid, units=units)
+
+    def visitor(self, uid: int) -> Visitor:
+        """Its files as this user handles them."""
+        return Visitor(self.files, uid)
 
     # -- hands on the machine -----------------------------------------------------------------
 

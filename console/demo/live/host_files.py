@@ -1,15 +1,18 @@
 """The files of a live host that its tools and its visitors read and write.
 
-Most are views of its state; any other path is kept as it was written, under /run until the next boot.
+Most are views of its state; any other path is kept as it was written, under /run and /tmp until the next
+boot. What is kept elsewhere takes room on /.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 
 from console.demo import files
 from console.demo.live.kinds import What
-from console.demo.live.machine import Machine
+from console.demo.live.machine import Machine, is_in_memory
 
 CONF = "/etc/flatcar/update.conf"
 PREFS = "/var/lib/update_engine/prefs/"
@@ -20,8 +23,15 @@ RESET = "/selective-os-reset"
 FIRST_BOOT = "/boot/flatcar/first_boot"
 NO_UPDATE = "/usr/.noupdate"
 FLAGS = (MARKER, REBOOT_REQUIRED, RESET, FIRST_BOOT, NO_UPDATE)
+OF_EVERYBODY = ("/tmp/", "/var/tmp/", "/home/core/")
+"""Below these the login user may write."""
+FOLDERS = frozenset(
+    "/ /boot /etc /etc/extensions /etc/flatcar /home /home/core /opt /proc /run /tmp /usr /var /var/lib "
+    "/var/tmp".split()
+)
 _ROOT_ONLY = (PREFS, "/boot/")
 _READ_ONLY = ("/usr/", "/proc/", "/sys/")
+_ALWAYS = ("/etc/os-release", "/etc/machine-id", "/usr/share/flatcar/release")
 
 
 class HostFiles:
@@ -37,7 +47,54 @@ class HostFiles:
         text = self._view(path)
         if text is not None:
             return text.encode()
-        return self._m.run_files.get(path, self._m.disk_files.get(path))
+        found = self.kept(path).get(path)
+        return None if found is None else bytes(found)
+
+    def kept(self, path: str) -> dict[str, bytes | bytearray]:
+        """Where this path is kept if it is no view: all files of its file system."""
+        return self._m.run_files if is_in_memory(path) else self._m.disk_files
+
+    def room(self, path: str) -> int | None:
+        """Bytes that can still be written there; None: no end to them."""
+        if is_in_memory(path):
+            return None
+        if self._m.faults.disk_full:
+            return 0
+        use = self._m.state.disks.get("/")
+        return None if use is None else use.available_bytes
+
+    def keep(self, path: str, content: bytes | bytearray) -> None:
+        """Put a file that is no view in its place, as it is. OSError where there is no room for it."""
+        files, room = self.kept(path), self.room(path)
+        more = len(content) - len(files.get(path, b""))
+        if room is not None and more > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        files[path] = content
+        self.grow(path, more)
+
+    def grow(self, path: str, size_bytes: int) -> None:
+        """A file that is kept there grew by so much."""
+        if size_bytes and not is_in_memory(path):
+            self._m.use_disk(size_bytes)
+
+    def drop(self, path: str) -> None:
+        """Forget a file that is no view, if it is there."""
+        found = self.kept(path).pop(path, None)
+        if found is not None:
+            self.grow(path, -len(found))
+
+    @property
+    def made_folders(self) -> set[str]:
+        """Those that visitors made; theirs to change."""
+        return self._m.folders
+
+    def is_folder(self, path: str) -> bool:
+        return path in FOLDERS or path in self._m.folders or bool(self.paths(path))
+
+    @property
+    def booted_s(self) -> int:
+        """Unix time of the boot: what this host's files are dated with."""
+        return int(self._m.state.booted_at.timestamp())
 
     def _view(self, path: str) -> str | None:
         state = self._m.state
@@ -72,24 +129,21 @@ class HostFiles:
     def write(self, path: str, content: bytes, uid: int = 0) -> None:
         """Replace a file. PermissionError, or OSError where the disk is full."""
         machine = self._m
-        temporary = path.startswith(("/tmp/", "/var/tmp/", "/home/core/"))
-        if path.startswith(_READ_ONLY) or (uid != 0 and not temporary):
+        if path.startswith(_READ_ONLY) or (uid != 0 and not path.startswith(OF_EVERYBODY)):
             raise PermissionError(path)
-        if machine.faults.disk_full and not path.startswith(("/run/", "/tmp/")):
-            raise OSError(28, "No space left on device", path)
+        if machine.faults.disk_full and not is_in_memory(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if path == CONF:
             self._set_conf(content.decode("utf-8", "replace"))
         elif path in FLAGS:
             self._set_flag(path, is_there=True)
-        elif path.startswith("/run/"):
-            machine.run_files[path] = content
         else:
-            machine.disk_files[path] = content
+            self.keep(path, content)
 
     def remove(self, path: str, uid: int = 0) -> bool:
         """Whether it was there. PermissionError where this user may not."""
         machine = self._m
-        if uid != 0 and not path.startswith(("/tmp/", "/var/tmp/", "/home/core/")):
+        if uid != 0 and not path.startswith(OF_EVERYBODY):
             raise PermissionError(path)
         was_there = self.read(path) is not None
         if path == CONF:
@@ -100,14 +154,13 @@ class HostFiles:
             name = path.removeprefix(PREFS)
             kept = {key: value for key, value in machine.state.prefs.items() if key != name}
             machine.state = replace(machine.state, prefs=kept)
-        machine.run_files.pop(path, None)
-        machine.disk_files.pop(path, None)
+        self.drop(path)
         return was_there
 
     def paths(self, folder: str) -> list[str]:
         """Names of what was written under a folder, or stands there for update_engine."""
         prefix = folder.rstrip("/") + "/"
-        found = {*self._m.run_files, *self._m.disk_files, *FLAGS, CONF, COORDINATOR}
+        found = {*self._m.run_files, *self._m.disk_files, *FLAGS, CONF, COORDINATOR, *_ALWAYS}
         if prefix == PREFS:
             found |= {PREFS + name for name in self._m.state.prefs or {}}
         there = {path for path in found if path.startswith(prefix) and self.read(path) is not None}

@@ -102,6 +102,8 @@ class Pending:
         self.stdout = b""
         """So far."""
         self.stderr = b""
+        self.is_endless = False
+        """It writes until nobody reads any more, so it ends when whoever waits for it goes."""
 
     @property
     def is_lost(self) -> bool:

@@ -14,7 +14,7 @@ from collectors.facts import SlotName, Unit
 from console.demo import feed
 from console.demo.live import flags
 from console.demo.live.flags import Content, content
-from console.demo.live.kinds import Power, Scope, What
+from console.demo.live.kinds import Faults, Power, Scope, What
 from console.demo.live.machine import ENGINE_UNIT, LOCKSMITHD_UNIT, Machine, Process
 from console.demo.world import Bus, Engine, FailedUnit, SimulatedHost, SlotState, uuid_of
 
@@ -34,6 +34,7 @@ class Lifecycle:
         self._m = machine
         self._came_up = came_up
         self._shut_down = shut_down
+        self._came_up_at = machine.state.booted_at
         self._units = {name: unit for name, unit in machine.state.units.items() if unit.active != "failed"}
 
     def ask_reboot(self, who: str, *, ignore_inhibitors: bool = False) -> str | None:
@@ -119,19 +120,21 @@ class Lifecycle:
         machine.boots += 1
         machine.boot = Scope(machine.life)
         machine.earlier_journal = machine.state.journal
-        machine.run_files.clear()
-        machine.unit_journal.clear()
+        machine.forget_files(of_disk=False)
+        machine.earlier_unit_journal = machine.unit_journal
+        machine.unit_journal = {}
         if machine.faults.key_change_on_boot:
             machine.key_generation += 1
         machine.state = self._booted(slot, version)
         if machine.state.reset_armed:
             machine.state = _wiped(machine.state)
-            machine.disk_files.clear()
+            machine.forget_files(of_disk=True)
             machine.record(What.WIPED)
         machine.power = Power.ON
+        self._came_up_at = machine.now
         machine.record(What.REBOOTED, f"{slot} {version}" if slot else version)
         self._came_up(updated)
-        self._plan_break()
+        self.plan_break()
 
     def _booted(self, slot: SlotName | None, version: str) -> SimulatedHost:
         """The state right after a boot, before any service of ours started."""
@@ -174,12 +177,22 @@ class Lifecycle:
                 units[name] = unit
         return units
 
-    def _plan_break(self) -> None:
+    def plan_break(self) -> None:
+        """Let a unit fail in its moment of this boot, if that is still to come and the fault is then on."""
         machine, faults = self._m, self._m.faults
-        versions = faults.breaks_versions
-        if faults.breaks_after_s is None or (versions is not None and machine.state.version not in versions):
+        if faults.breaks_after_s is None:
             return
-        machine.after(faults.breaks_after_s, machine.boot, lambda: machine.fail_unit(faults.breaks_unit))
+        rest_s = faults.breaks_after_s - (machine.now - self._came_up_at).total_seconds()
+        if rest_s >= 0:
+            machine.after(rest_s, machine.boot, lambda: self._break(faults))
+
+    def _break(self, planned: Faults) -> None:
+        machine = self._m
+        faults, versions = machine.faults, machine.faults.breaks_versions
+        is_other = faults.breaks_after_s != planned.breaks_after_s
+        if is_other or (versions is not None and machine.state.version not in versions):
+            return
+        machine.fail_unit(faults.breaks_unit)
 
 
 def _wiped(state: SimulatedHost) -> SimulatedHost:

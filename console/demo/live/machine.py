@@ -7,16 +7,18 @@ it stands, when that ends. Chance is a function of the seed and of how often it 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from collectors.facts import SlotName, Unit
+from collectors.facts import DiskUse, SlotName, Unit
 from console.demo.live.kinds import Faults, LogEntry, Power, Scope, Timing, UpdateServer, What
 from console.demo.tools import NOT_FOUND
 from console.demo.world import FailedUnit, JournalLine, SimulatedHost, SlotState, hex_of
 
 Process = Generator[float, None, None]
+Heard = Callable[[str, JournalLine], None]
+"""A unit, and a line of its journal."""
 ENGINE_UNIT = "update-engine.service"
 LOCKSMITHD_UNIT = "locksmithd.service"
 SYSEXT_UNIT = "systemd-sysext.service"
@@ -30,6 +32,17 @@ _DESCRIPTIONS = {
     "docker.service": "Docker Application Container Engine",
     "kubelet.service": "kubelet: The Kubernetes Node Agent",
 }
+
+
+def is_in_memory(path: str) -> bool:
+    """Whether this path is of a file system that a boot empties."""
+    return path.startswith(("/run/", "/tmp/"))
+
+
+def grown(use: DiskUse, size_bytes: int) -> DiskUse:
+    """A file system's use with so much more in it."""
+    used, available = use.used_bytes + size_bytes, use.available_bytes - size_bytes
+    return DiskUse(use.fstype, use.size_bytes, used, available)
 
 
 class Machine:
@@ -60,14 +73,22 @@ class Machine:
         """Ends when the host goes down."""
         self.boots = 0
         self.key_generation = 0
-        self.run_files: dict[str, bytes] = {}
-        """Other files under /run; gone with the boot."""
-        self.disk_files: dict[str, bytes] = {}
+        self.run_files: dict[str, bytes | bytearray] = {}
+        """Other files under /run and /tmp; gone with the boot."""
+        self.disk_files: dict[str, bytes | bytearray] = {}
         """Other files that last."""
+        self.folders: set[str] = set()
+        """Made by visitors."""
+        self.files_bytes = 0
+        """What `disk_files` take up of /."""
         self.unit_journal: dict[str, list[tuple[datetime, str]]] = {}
         """Of units beside update_engine, in this boot."""
         self.earlier_journal: tuple[JournalLine, ...] = ()
         """update_engine's, of the boot before."""
+        self.earlier_unit_journal: dict[str, list[tuple[datetime, str]]] = {}
+        """Of units beside update_engine, in the boot before."""
+        self.listeners: list[tuple[Scope, Heard]] = []
+        """Who hears each new line of a journal, and for how long."""
         self._events: list[tuple[datetime, int, Scope, Callable[[], None]]] = []
         self._count = 0
         self._chances = 0
@@ -129,12 +150,35 @@ class Machine:
     def say(self, *lines: JournalLine) -> None:
         """Lines of update_engine's journal."""
         self.state = replace(self.state, journal=(self.state.journal + lines)[-_JOURNAL_LINES:])
+        self._let_hear(ENGINE_UNIT, lines)
 
     def tell(self, unit: str, *texts: str) -> None:
         """Lines of another unit's journal."""
         found = self.unit_journal.setdefault(unit, [])
         found += [(self.wall, text) for text in texts]
         del found[:-_JOURNAL_LINES]
+        self._let_hear(unit, [JournalLine(self.wall, text) for text in texts])
+
+    def _let_hear(self, unit: str, lines: Iterable[JournalLine]) -> None:
+        self.listeners = [(scope, heard) for scope, heard in self.listeners if not scope.is_over]
+        for line in lines if self.listeners else ():
+            for _, heard in self.listeners:
+                heard(unit, line)
+
+    def use_disk(self, size_bytes: int) -> None:
+        """Files of / grew by so much; negative: they shrank."""
+        self.files_bytes += size_bytes
+        use = self.state.disks.get("/")
+        if use is not None and not self.faults.disk_full:
+            self.state = replace(self.state, disks={**self.state.disks, "/": grown(use, size_bytes)})
+
+    def forget_files(self, *, of_disk: bool) -> None:
+        """A boot empties /run and /tmp; a reset empties the disk too."""
+        self.run_files.clear()
+        self.folders = set() if of_disk else {name for name in self.folders if not is_in_memory(name)}
+        if of_disk:
+            self.use_disk(-self.files_bytes)
+            self.disk_files.clear()
 
     def set_slot(self, name: SlotName, slot: SlotState) -> None:
         self.state = replace(self.state, a=slot) if name is SlotName.A else replace(self.state, b=slot)

@@ -71,11 +71,25 @@ def _sudo(body: Body, call: Call) -> Reply | Running:
 
 def _bash(body: Body, call: Call) -> Reply | Running:
     if "-c" in call.args:
-        text = call.args[call.args.index("-c") + 1] if call.args[-1] != "-c" else ""
+        text, *after = call.args[call.args.index("-c") + 1 :] or ("",)
+        if text in body.scripts:
+            return body.scripts[text](body, _with(call, after))
         found = _PIPED.fullmatch(text)
         if found:
             return start(body, _with(call, shlex.split(found["command"])))
     return failed("bash: only one plain command is understood here\n", 2)
+
+
+def _exec(body: Body, call: Call) -> Reply | Running:
+    return start(body, _with(call, call.args))
+
+
+def _env(body: Body, call: Call) -> Reply | Running:
+    """Environments mean nothing here."""
+    words = list(call.args)
+    while words and (words[0] == "-i" or "=" in words[0]):
+        words.pop(0)
+    return start(body, _with(call, words))
 
 
 def _timeout(body: Body, call: Call) -> Reply | Running:
@@ -192,7 +206,7 @@ def _ln(body: Body, call: Call) -> Reply:
     if call.uid != 0:
         return failed(f"ln: failed to create symbolic link '{words[1]}': {_DENIED}\n")
     target, name = words[0], words[1].rpartition("/")[2].removesuffix(".raw")
-    written = machine.disk_files.get(target)
+    written = HostFiles(machine).read(target)
     kept = tuple(item for item in machine.state.extensions if item.name != name)
     found = next(
         (item for item in machine.state.extensions if item.name == name), Extension(name, target, "")
@@ -278,6 +292,8 @@ def programs() -> dict[str, Program]:
         "sudo": _sudo,
         "bash": _bash,
         "sh": _bash,
+        "exec": _exec,
+        "env": _env,
         "timeout": _timeout,
         "cat": _cat,
         "sed": _sed,

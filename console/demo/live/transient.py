@@ -107,7 +107,8 @@ def journalctl(body: Body, call: Call) -> Reply:
         lines = tools.journal(host, "", limit_bytes=1 << 20).content.decode().splitlines()[1:]
         lines = [line.partition("]: ")[2] for line in lines] if is_cat else lines
     else:
-        found = machine.unit_journal.get(full_name(unit), []) if "-1" not in args else []
+        journal = machine.earlier_unit_journal if "-1" in args else machine.unit_journal
+        found = journal.get(full_name(unit), [])
         name = unit.partition(".")[0]
         lines = [
             text if is_cat else f"{at.timestamp():.6f} {machine.state.name} {name}[1201]: {text}"

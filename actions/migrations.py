@@ -1,0 +1,68 @@
+"""Steps for the tables of what was asked and done; never edited after a release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.migrations import layer
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+orders = layer("actions")
+
+
+@orders()
+def m001_record(db: Database) -> None:
+    """The record, the evidence beside it, and what keeps both from being changed in passing."""
+    for statement in (_EVIDENCE, _RECORD, _BY_HOST, _BY_ORDER, *_ONLY_APPEND):
+        db.conn.execute(statement)
+
+
+_EVIDENCE = """CREATE TABLE evidence (
+    digest TEXT PRIMARY KEY,     -- SHA-256 of the document's UTF-8, hex
+    document TEXT NOT NULL       -- JSON, redacted
+) STRICT, WITHOUT ROWID"""
+
+_RECORD = """CREATE TABLE record (
+    n INTEGER PRIMARY KEY,       -- 1, 2, 3 without a gap
+    at TEXT NOT NULL,
+    login TEXT NOT NULL,         -- who: these five are `actor` in the JSON
+    uid INTEGER NOT NULL,
+    ssh_from TEXT,               -- where the login came from
+    console TEXT NOT NULL,       -- the machine that fleetctl ran on
+    said TEXT,                   -- who it was in their own words
+    host TEXT,                   -- null: the whole fleet
+    verb TEXT NOT NULL,
+    order_id TEXT,               -- `order` in the JSON
+    event TEXT NOT NULL,
+    command TEXT,                -- as it was sent
+    outcome TEXT,
+    code TEXT,                   -- why, as a stable word
+    text TEXT,                   -- why, in a sentence
+    evidence TEXT REFERENCES evidence (digest),
+    prev TEXT NOT NULL,          -- hash of the row before; 64 zeros in the first
+    hash TEXT NOT NULL           -- SHA-256 of the canonical JSON of all columns but this
+) STRICT"""
+
+_BY_HOST = "CREATE INDEX record_host ON record (host) WHERE host IS NOT NULL"
+_BY_ORDER = "CREATE INDEX record_order ON record (order_id) WHERE order_id IS NOT NULL"
+
+_ONLY_APPEND = (
+    """CREATE TRIGGER record_follows BEFORE INSERT ON record
+    WHEN NEW.n IS NOT coalesce((SELECT max(n) FROM record), 0) + 1
+      OR NEW.prev IS NOT coalesce((SELECT hash FROM record ORDER BY n DESC LIMIT 1), printf('%064d', 0))
+    BEGIN SELECT raise(ABORT, 'the record is append-only: a row follows the last one'); END""",
+    """CREATE TRIGGER record_stays BEFORE UPDATE ON record
+    BEGIN SELECT raise(ABORT, 'the record is append-only'); END""",
+    """CREATE TRIGGER record_is_kept BEFORE DELETE ON record
+    BEGIN SELECT raise(ABORT, 'the record is append-only'); END""",
+    """CREATE TRIGGER evidence_follows BEFORE INSERT ON evidence
+    WHEN EXISTS (SELECT 1 FROM evidence WHERE digest = NEW.digest AND document IS NOT NEW.document)
+    BEGIN SELECT raise(ABORT, 'evidence is append-only'); END""",
+    """CREATE TRIGGER evidence_stays BEFORE UPDATE ON evidence
+    BEGIN SELECT raise(ABORT, 'evidence is append-only'); END""",
+    """CREATE TRIGGER evidence_is_kept BEFORE DELETE ON evidence
+    BEGIN SELECT raise(ABORT, 'evidence is append-only'); END""",
+)
+"""The first also stops INSERT OR REPLACE, which deletes a row without asking the trigger for deletions."""

@@ -1,0 +1,77 @@
+"""The head of the screen: which fleet, which mode, how fresh it is, and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console import ink
+from console.board import Board, Look
+from console.head_line import Answered, count_answered, head_lines, head_zones
+from console.rows import HostRow
+
+RULED_FROM = 30
+"""Lines of the terminal from which the head has a rule under it."""
+
+
+class Head(Widget):
+    """The board down (`show`), a clicked mode up (`ModeAsked`)."""
+
+    @dataclass
+    class ModeAsked(Message):
+        """A mode was clicked; `name` is one of `console.keys.MODES`."""
+
+        name: str
+
+    def __init__(self, look: Look, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.look = look
+        self.lines: list[str] = []
+        self._board: Board | None = None
+        self._mode = ""
+        self._rows: Sequence[HostRow] | None = None
+        self._answered = Answered(0, 0, 0)
+
+    def show(self, board: Board, mode: str) -> None:
+        self._board, self._mode = board, mode
+        if self._rows is not board.view.rows:
+            self._rows, self._answered = board.view.rows, count_answered(board.view.rows)
+        self._draw()
+
+    def dress(self, look: Look) -> None:
+        self.look = look
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._board is None or not self.size.width:
+            return
+        is_ruled = self.size.height > 1
+        drawn = head_lines(
+            self._board, self._answered, self._mode, self.look, self.size.width, is_ruled=is_ruled
+        )
+        if drawn != self.lines:
+            self.lines = drawn
+            self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 2 if viewport.height >= RULED_FROM else 1
+
+    def render_line(self, y: int) -> Strip:
+        line = self.lines[y] if y < len(self.lines) else ""
+        return ink.strip(line, self.rich_style, self.size.width)
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        if self._board is None:
+            return
+        for zone in head_zones(self._board, self.look):
+            if zone.start <= event.x < zone.end:
+                self.post_message(self.ModeAsked(zone.mode))

@@ -1,0 +1,203 @@
+"""The dashboard's screen: its parts, its modes and colours, and how what is known comes to be shown.
+
+Data goes down by one call a tick (`show`). At most two redraws a second; a key paints at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import traceback
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.filter import LineFilter
+from textual.scrollbar import ScrollBar
+from textual.widgets import ContentSwitcher, Input
+
+from console.board import Board, Look
+from console.exit_codes import ExitCode
+from console.keys import MODES, Home, key_pairs
+from console.live import Live
+from console.panes.alert_line import AlertLine
+from console.panes.fleet import FleetPane
+from console.panes.foot import Foot
+from console.panes.head import Head
+from console.panes.history import HistoryPane
+from console.screens.help import HelpScreen
+from console.screens.host import HostScreen
+from console.themes import PLAIN_FILTERS, VARIABLES, WholeCells, theme_of
+
+TICK_S = 0.5
+"""Between two looks into the store."""
+_DRESSED = (Head, AlertLine, FleetPane, HistoryPane, Foot, HostScreen, HelpScreen)
+_AT_ONCE = frozenset({"command", "help"})
+"""What opens a screen that takes keys: done before the next key, however quickly it comes, is given out."""
+SAID_S = 6.0
+"""How long a sentence stands in the footer."""
+
+
+class Shell(App[int]):
+    """What is on the screen; what can be asked of it is `console.app`."""
+
+    CSS_PATH = "fleetctl.tcss"
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar = [
+        Binding(keys, method, label, show=False, priority=method in _AT_ONCE)
+        for keys, method, label in key_pairs(Home.APP)
+        if method != "palette"
+    ]
+
+    def __init__(self, live: Live, look: Look) -> None:
+        self.live = live
+        self.look = look
+        self.board: Board | None = None
+        self.past: Board | None = None
+        self.is_frozen = False
+        self.crash: str | None = None
+        """The traceback of a bug that ended the dashboard."""
+        super().__init__()
+        if look.ascii:
+            ScrollBar.renderer = WholeCells
+        self.title = live.loaded.fleet.name
+
+    def compose(self) -> ComposeResult:
+        yield Head(self.look)
+        yield AlertLine(self.look)
+        with ContentSwitcher(initial=MODES[0]):
+            yield FleetPane(self.look, id="fleet")
+            yield HistoryPane(self.look, id="history")
+        yield Foot(self.look)
+
+    def on_mount(self) -> None:
+        self.wear(self.look)
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit, ExitCode.INTERRUPTED)
+        self.enter(MODES[0])
+        self._poll()
+
+    # Data down
+
+    @work(group="poll", exclusive=True)
+    async def _poll(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            board = await self.live.board()
+            if not self.is_frozen:
+                self.board = board
+                self.show()
+            # A fleet so large that reading it takes long is read less often
+            await asyncio.sleep(max(TICK_S, 5 * (loop.time() - begun)))
+
+    @property
+    def shown(self) -> Board | None:
+        """What is on the screen: the present, or a moment of the past."""
+        return self.past or self.board
+
+    def show(self) -> None:
+        board = self.shown
+        if board is None:
+            return
+        base = self.screen_stack[0]
+        base.query_one(Head).show(board, self.mode)
+        base.query_one(AlertLine).show(board, self.is_frozen)
+        self.fleet.show(board)
+
+    @property
+    def fleet(self) -> FleetPane:
+        return self.screen_stack[0].query_one(FleetPane)
+
+    @property
+    def history(self) -> HistoryPane:
+        return self.screen_stack[0].query_one(HistoryPane)
+
+    @property
+    def mode(self) -> str:
+        return self.screen_stack[0].query_one(ContentSwitcher).current or MODES[0]
+
+    @property
+    def host_screen(self) -> HostScreen | None:
+        """The host that is open, if one is."""
+        return next((screen for screen in self.screen_stack if isinstance(screen, HostScreen)), None)
+
+    @property
+    def home(self) -> Home:
+        """The place whose keys are in force."""
+        return Home.HOST if self.host_screen else Home(self.mode)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A text that is typed, and a dialog, have those keys for themselves."""
+        if action in _AT_ONCE and (isinstance(self.focused, Input) or self.screen.is_modal):
+            return False
+        return super().check_action(action, parameters)
+
+    # Where one is
+
+    def enter(self, mode: str) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.query_one(ContentSwitcher).current = mode
+        self.query_one(f"#{mode}").focus()
+        self.show()
+        self.show_way()
+
+    def show_way(self) -> None:
+        """The footer: keys of the place, and the way here."""
+        for screen in self.screen_stack:
+            trail: tuple[str, ...] = (self.mode,)
+            if isinstance(screen, HostScreen):
+                trail = (self.mode, screen.host)
+            for foot in screen.query(Foot):
+                foot.show(Home.HOST if isinstance(screen, HostScreen) else Home(self.mode), trail)
+
+    def say(self, text: str) -> None:
+        """A sentence at the bottom, for a while."""
+        self._each_foot(text)
+        self._unsay()
+
+    @work(group="say", exclusive=True)
+    async def _unsay(self) -> None:
+        await asyncio.sleep(SAID_S)
+        self._each_foot("")
+
+    def _each_foot(self, text: str) -> None:
+        for screen in self.screen_stack:
+            for foot in screen.query(Foot):
+                foot.say(text)
+
+    # Colours
+
+    def wear(self, look: Look) -> None:
+        """Everything in other colours."""
+        self.look = look
+        theme = theme_of(look.palette, look.accent, plain=look.plain)
+        self.register_theme(theme)
+        self.theme = theme.name
+        for screen in self.screen_stack:
+            for widget in (screen, *screen.query()):
+                if isinstance(widget, _DRESSED):
+                    widget.dress(look)
+        self.show()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return VARIABLES
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return PLAIN_FILTERS if self.look.plain else super().get_line_filters()
+
+    # The end
+
+    async def on_unmount(self) -> None:
+        await self.live.asking.close()
+        await asyncio.to_thread(self.live.close)
+
+    def _fatal_error(self) -> None:
+        """A bug: the terminal is given back first, then the command line tells it."""
+        self.crash = traceback.format_exc()
+        self._close_messages_no_wait()
