@@ -21,6 +21,8 @@ from collectors.transport import Target, Transport
 
 PROBE_TIMEOUT_S = 30
 BATCH = 100
+LONGEST_UNSTORED_S = 0.5
+"""A look waits no longer than this for others to be stored with: whoever watches sees hosts come in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Writer:
         self._queue: list[Observation] = []
         self._thread = ThreadPoolExecutor(1, "store")
         self._written: list[Future[list[Change]]] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Writer:
         return self
@@ -62,10 +65,16 @@ class Writer:
     async def take(self, seen: Observation) -> None:
         """Queue one look; the one that fills a batch waits until it is stored."""
         self._queue.append(seen)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(LONGEST_UNSTORED_S, self._submit)
         if len(self._queue) >= BATCH:
             await asyncio.shield(asyncio.wrap_future(self._submit()))
 
     def _submit(self) -> Future[list[Change]]:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         looks, self._queue = self._queue, []
         self._written.append(self._thread.submit(self._store, looks))
         return self._written[-1]

@@ -61,7 +61,8 @@ def snapshot(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     try:
         yield conn
     finally:
-        conn.execute("ROLLBACK")
+        if conn.in_transaction:  # SQLite ends it by itself where the file cannot be read
+            conn.execute("ROLLBACK")
 
 
 def count(conn: sqlite3.Connection) -> int:

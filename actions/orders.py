@@ -1,7 +1,7 @@
 """What can be asked of hosts, and what becomes of it on each of them: the words of the verbs. Pure.
 
 An order is one verb on a frozen list of hosts. Each host of it goes its own way through `Phase`; what is sent
-to it, and what counts as done, is in the host's `Step`, made before anything is sent and stored with the order.
+to it, and what counts as done, is in the host's `Step`, made before anything is sent and kept with the order.
 """
 
 from __future__ import annotations

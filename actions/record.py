@@ -244,20 +244,19 @@ class Chain:
         if "document" in row and digest(str(row["document"]).encode()) != row.get("evidence"):
             raise Broken(f"{place}: its evidence does not match its digest")
         self.head = Head(n, str(row["hash"]))
-        self._check_wanted()
+        self._compare(self.head)
 
     def end(self) -> Head:
         """The head, once all rows were taken."""
-        if self.head.n == 0:
-            self._check_wanted()
+        self._compare(START)
         if self._wanted and self._wanted.n > self.head.n:
             raise Broken(f"it ends with row {self.head.n}, before head {self._wanted}: rows were cut off")
         return self.head
 
-    def _check_wanted(self) -> None:
+    def _compare(self, head: Head) -> None:
         wanted = self._wanted
-        if wanted and wanted.n == self.head.n and not self.head.hash.startswith(wanted.hash):
-            raise Broken(f"row {wanted.n}: is another than the one of head {wanted}; its hash is {self.head}")
+        if wanted and wanted.n == head.n and not head.hash.startswith(wanted.hash):
+            raise Broken(f"row {wanted.n}: is not the row of head {wanted}; its own is {head}")
 
 
 def verify_rows(rows: Iterable[tuple[Row, str | None]], wanted: Head | None = None) -> Head:

@@ -81,8 +81,10 @@ class Terminal:
         return (last - begun) * 1e3 if last else None
 
     def settle(self, gap_s: float = 0.6) -> None:
+        begun = time.perf_counter()
         while self._read(gap_s):
-            pass
+            if time.perf_counter() - begun > PATIENCE_S:
+                raise BenchmarkFailed("it paints without an end")
 
     def watch(self, duration_s: float) -> float:
         """Percent of a CPU while time passes."""

@@ -110,7 +110,9 @@ class Bench(App[None]):
         if self.kind == "pane":
             yield FleetPane(self.look)
         else:
-            yield Input(compact=True)
+            search = Input(compact=True)
+            search.cursor_blink = False
+            yield search
             yield DataTable(cursor_type="row")
 
     def on_mount(self) -> None:

@@ -34,7 +34,7 @@ _SPAN_WORDS = {
     "month": "the last 30 days",
     "quarter": "the last 90 days",
 }
-_SHORTEST_S = 600.0
+_SHORTEST_S = 60.0
 VERSION_PATH = "/os/version_id"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -1,13 +1,20 @@
-"""Pictures of what fleetctl prints, made from the demo fleet: SVG, and PNG with rsvg-convert installed."""
+"""Pictures of what fleetctl prints and of its dashboard, made from the demo fleet.
+
+SVG, and PNG with rsvg-convert, pngquant and the DejaVu fonts installed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +22,9 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+from scenes import FLEET_SCENES, HISTORY_SCENES, drawn  # noqa: E402 - beside this script
+
 FONT = "DejaVu Sans Mono"
 _INK, _PALE = (200, 210, 220), (125, 139, 154)
 _BAD, _WARN, _MOVING, _CHOSEN, _ACCENT = (
@@ -31,6 +41,7 @@ THEME = TerminalTheme(
     [_PALE, _BAD, (156, 196, 176), (221, 210, 161), _MOVING, _CHOSEN, _ACCENT, (244, 247, 250)],
 )
 """The sixteen colours in the dashboard's dark tones."""
+HISTORY_S = 75.0
 SCENES = {
     "status": (["status"], 116),
     "status-80": (["status", "needs:attention"], 80),
@@ -50,7 +61,11 @@ def picture(name: str, text: str, width: int) -> None:
     """One SVG that loads nothing from elsewhere, and its PNG."""
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(text))
-    svg = console.export_svg(title=f"fleetctl {name.partition('-')[0]}", theme=THEME)
+    save(name, console.export_svg(title=f"fleetctl {name.partition('-')[0]}", theme=THEME))
+
+
+def save(name: str, svg: str) -> None:
+    """An SVG as Rich draws it, made to load nothing, and its PNG."""
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
     # Some viewers drop blanks at the ends of a text unless they are told not to.
     svg = svg.replace("<text ", '<text xml:space="preserve" ')
@@ -63,20 +78,40 @@ def picture(name: str, text: str, width: int) -> None:
             subprocess.run(["pngquant", "--force", "--output", png, "64", png], check=True)
 
 
-def main() -> None:
+@contextmanager
+def served(*options: str) -> Iterator[Path]:
+    """A demo fleet, until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
-        argv = [sys.executable, "-m", "console.cli", "demo", "--serve", folder]
+        argv = [sys.executable, "-m", "console.cli", "demo", "--serve", folder, *options]
         server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
         try:
             assert server.stdout is not None
             server.stdout.readline()
-            fleet = ("--fleet", f"{folder}/fleet.toml", "--color", "always")
-            fleetctl(*fleet, "collect")
-            for name, (words, width) in SCENES.items():
-                picture(name, fleetctl(*fleet, *words, width=width), width)
+            yield Path(folder)
         finally:
             server.terminate()
             server.wait()
+
+
+def swept(fleet_file: Path, seconds: float) -> None:
+    """A fleet whose hosts live quickly, seen again and again for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        fleetctl("--fleet", str(fleet_file), "collect")
+
+
+def main() -> None:
+    with served() as folder:
+        fleet = ("--fleet", f"{folder}/fleet.toml", "--color", "always")
+        fleetctl(*fleet, "collect")
+        for name, (words, width) in SCENES.items():
+            picture(name, fleetctl(*fleet, *words, width=width), width)
+        for scene in FLEET_SCENES:
+            save(scene.name, asyncio.run(drawn(folder / "fleet.toml", scene)))
+    with served("--alive", "--speed", "120", "--hosts", "60") as folder:
+        swept(folder / "fleet.toml", HISTORY_S)
+        for scene in HISTORY_SCENES:
+            save(scene.name, asyncio.run(drawn(folder / "fleet.toml", scene)))
 
 
 if __name__ == "__main__":

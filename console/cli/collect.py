@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Iterable
 
 import click
@@ -14,6 +11,7 @@ from actions.engine import REACH
 from actions.watch import Busy
 from collectors.records import Change
 from collectors.tables import LeaseLost
+from console.cli.attached import end_with_input
 from console.cli.context import Console, now
 from console.cli.picking import asked_for, selection_options
 from console.cli.steps import value_of
@@ -36,7 +34,7 @@ def command(
     attached: bool,
 ) -> int:
     if attached:
-        threading.Thread(target=_end_with_input, name="attached", daemon=True).start()
+        end_with_input()
     loaded = console.load()
     if watching:
         if selection or hosts or groups:
@@ -54,13 +52,6 @@ def command(
     swept = sweep_fleet(loaded, names)
     _tell(console, swept)
     return said(swept)
-
-
-def _end_with_input() -> None:
-    """Whoever started this holds the other end: however it ends, so do we, as if interrupted."""
-    while os.read(0, 1024):  # not sys.stdin: its lock, held here, would break the interpreter's own end
-        pass
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _told(console: Console, swept: Swept) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 import click
 
 from collectors.errors import ConfigError
+from console.cli.attached import end_with_input
 from console.cli.context import Console, now
+from console.cli.dashboard import has_terminal, open_dashboard
 from console.demo.scenarios import parse_counts
 from console.exit_codes import ExitCode
 from console.visible import visible
@@ -32,21 +34,22 @@ START_TIMEOUT_S = 120
     help="Only serve hosts, until SIGTERM; DIR/fleet.toml names them.",
 )
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME=COUNT", help="Hosts of one scenario.")
-@click.option("--alive", is_flag=True, help="Hosts update and reboot by themselves; needs --serve.")
+@click.option("--alive", is_flag=True, help="Hosts update and reboot by themselves.")
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 10_000),
     default=1.0,
     show_default=True,
-    help="Seconds of the hosts in one of ours; needs --serve.",
+    help="Seconds of the hosts in one of ours.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="HOST=NAME[@SECONDS]",
-    help="What goes wrong on a host, from the start or so many of its seconds later; needs --serve.",
+    help="What goes wrong on a host, from the start or so many of its seconds later.",
 )
+@click.option("--attached", is_flag=True, hidden=True, help="End when standard input does.")
 @click.pass_obj
 def command(
     console: Console,
@@ -56,16 +59,25 @@ def command(
     alive: bool,
     speed: float,
     faults: tuple[str, ...],
+    attached: bool,
 ) -> int:
+    if attached:
+        end_with_input()
     counts = parse_counts(list(scenarios))
     if directory is not None:
         return asyncio.run(_serve(directory, hosts, counts, alive=alive, speed=speed, faults=faults))
-    if alive or faults or speed != 1.0:
-        raise click.UsageError("--alive, --speed and --fault need --serve DIR")
+    on_screen = has_terminal()
+    if not on_screen and (alive or faults or speed != 1.0):
+        raise click.UsageError("--alive, --speed and --fault need a terminal, or --serve DIR")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the hosts' process ends with us
+    options = ["--hosts", str(hosts)] if hosts is not None else []
+    options += [word for scenario in scenarios for word in ("--scenario", scenario)]
+    options += [word for fault in faults for word in ("--fault", fault)]
+    options += ["--speed", str(speed), *(["--alive"] if alive else [])]
     with tempfile.TemporaryDirectory(prefix="fleetctl-demo-") as folder:
-        with _served(Path(folder), hosts, scenarios):
-            return _show(console, Path(folder))
+        with _served(Path(folder), options):
+            demo = Console(Path(folder) / "fleet.toml", console.color, console.ascii_only)
+            return open_dashboard(demo) if on_screen else _show(demo, Path(folder))
 
 
 async def _serve(
@@ -109,12 +121,12 @@ def _was_asked(task: asyncio.Task[object]) -> bool:
 
 
 @contextmanager
-def _served(directory: Path, hosts: int | None, scenarios: tuple[str, ...]) -> Iterator[None]:
-    """The hosts in a process of their own, until the block ends."""
-    argv = [sys.executable, "-m", "console.cli", "demo", "--serve", str(directory)]
-    argv += ["--hosts", str(hosts)] if hosts is not None else []
-    argv += [word for scenario in scenarios for word in ("--scenario", scenario)]
-    server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+def _served(directory: Path, options: list[str]) -> Iterator[None]:
+    """The hosts in a process of their own, until the block ends, or this process does."""
+    argv = [sys.executable, "-m", "console.cli", "demo", "--serve", str(directory), "--attached", *options]
+    server = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert server.stdout is not None
         if server.stdout.readline().strip() != "ready":
@@ -123,18 +135,18 @@ def _served(directory: Path, hosts: int | None, scenarios: tuple[str, ...]) -> I
     finally:
         server.terminate()
         server.wait(timeout=START_TIMEOUT_S)
-        if server.stdout is not None:
-            server.stdout.close()
+        for stream in (server.stdin, server.stdout):
+            if stream is not None:
+                stream.close()
 
 
-def _show(console: Console, directory: Path) -> int:
+def _show(demo: Console, directory: Path) -> int:
     """Ask the demo fleet, print its status; whether every host is in its scenario's state."""
     from console.cli.reading import read_whole
     from console.cli.sweeping import sweep_fleet
     from console.demo.scenarios import SELECTABLE
     from console.render import status_text
 
-    demo = Console(directory / "fleet.toml", console.color, console.ascii_only)
     loaded = demo.load()
     sweep_fleet(loaded, [host.name for host in loaded.fleet.hosts])
     whole = read_whole(loaded, now())

@@ -181,6 +181,7 @@ class _Typing(Input):
 
     def __init__(self, typed: Callable[[str], None]) -> None:
         super().__init__(compact=True, select_on_focus=False, classes="filter--input")
+        self.cursor_blink = False
         self._typed = typed
 
     def watch_value(self, value: str) -> None:

@@ -121,7 +121,7 @@ class FleetPane(Vertical):
     def show(self, board: Board) -> None:
         """What is known now. Rows that did not change are the same objects as before."""
         self.board = board
-        keeps_order = bool(self.listing.roster.rows) and self.table.has_focus
+        keeps_order = bool(self.listing.roster.rows) and self.table.has_focus and self.table.is_touched
         if self.listing.take(board.view.rows, keep_order=keeps_order).is_new:
             self._drop_lost_marks()
         self._redraw()
@@ -259,7 +259,7 @@ class FleetPane(Vertical):
     # Marks
 
     def _mark(self, marks: Iterable[str]) -> None:
-        self.marks = frozenset(marks)
+        self.marks, self.table.is_touched = frozenset(marks), True
         if self.board is not None:
             self.table.show(self.board.view.now, self.marks)
         self._show_line()

@@ -73,6 +73,8 @@ class HostsTable(ScrollView, can_focus=True):
         """Drawn lines for a table without hosts."""
         self.cursor = -1
         """Line of the table; -1 where there is none to stand on."""
+        self.is_touched = False
+        """Whether a person has moved the cursor or marked a host; until then it stays on the first line."""
         self._under: Entry | None = None
         self._pens = pens_of(look)
         self._painted: dict[int, tuple[str, bool]] = {}
@@ -118,6 +120,7 @@ class HostsTable(ScrollView, can_focus=True):
     def go_to(self, line: int, *, step: int = 1) -> None:
         """Put the cursor on a line, or on the next one in the direction of `step` that can have it."""
         line = self._standable(line, step)
+        self.is_touched = True
         if line < 0 or line == self.cursor:
             return
         self._set_cursor(line)
@@ -154,11 +157,11 @@ class HostsTable(ScrollView, can_focus=True):
     def _follow(self, *, is_rearranged: bool) -> None:
         """Find the cursor's host where it stands now; the screen's line under it stays."""
         under, before = self._under, self.cursor
-        if under is not None and self.entry == under:
+        if under is not None and self.entry == under and (self.is_touched or before == self._standable(0, 1)):
             return
-        line = self._line_of(under) if under is not None else -1
+        line = self._line_of(under) if under is not None and self.is_touched else -1
         if line < 0:
-            line = self._standable(0 if is_rearranged else max(before, 0), 1)
+            line = self._standable(0 if is_rearranged or not self.is_touched else max(before, 0), 1)
         self._set_cursor(line)
         if line >= 0 and before >= 0:
             self._set_size()
