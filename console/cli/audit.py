@@ -104,18 +104,18 @@ def _table(rows: list[Row], pen: Pen, width: int) -> str:
     return "\n".join(_line(row, digits, pen, width) for row in rows)
 
 
+_BY_ITSELF = (Event.HELD, Event.UNHELD, Event.ACKNOWLEDGED)
+"""Events that say which verb it was."""
+
+
 def _line(row: Row, digits: int, pen: Pen, width: int) -> str:
-    what = (row.outcome or row.event) if row.event == Event.OUTCOME else row.event
-    cut = (
-        (row.actor.words, 18),
-        (row.host or "fleet", 18),
-        (row.verb, 11),
-        (what, 12),
-    )
+    told = row.outcome if row.event == Event.OUTCOME and row.outcome else row.event
+    what = told if row.event in _BY_ITSELF else f"{row.verb}: {told}"
+    clock = pen(Tone.HINT, pad(visible(row.at[:16].replace("T", " "), 16), 16))
+    cut = ((row.actor.words, 14), (row.host or "fleet", 16), (what, 20))
     columns = [pad(pen.say(text, size, "middle"), size) for text, size in cut]
-    clock = visible(row.at[:19].replace("T", " "), 19)
-    start = "  ".join((f"{row.n:>{digits}}", pen(Tone.HINT, pad(clock, 19)), *columns))
-    taken = digits + 2 + 19 + sum(size + 2 for _, size in cut)
+    start = "  ".join((f"{row.n:>{digits}}", clock, *columns))
+    taken = digits + sum(size + 2 for size in (16, *(size for _, size in cut)))
     text = pen.say(row.text or row.code or row.command or "", max(20, width - taken - 2))
     return f"{start}  {text}".rstrip()
 

@@ -40,6 +40,17 @@ def test_sql_lives_in_its_modules_only() -> None:
     assert found <= SQL_HOMES
 
 
+def test_no_widget_reads_the_clock() -> None:
+    widgets = [
+        path for path in SOURCES if path.parent.name in ("panes", "screens") and "console" in path.parts
+    ]
+    clock = re.compile(
+        r"\.(now|today|utcnow|monotonic|perf_counter)\(|^import time\b|^from time\b", re.MULTILINE
+    )
+    assert len(widgets) > 10
+    assert [str(path.relative_to(ROOT)) for path in widgets if clock.search(path.read_text())] == []
+
+
 def test_the_top_level_holds_what_was_agreed() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     tops = {line.split("/")[0] for line in listed.stdout.splitlines()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -84,10 +83,11 @@ def test_the_log_is_a_line_a_row_newest_last_whatever_is_in_it(user: Terminal) -
     held(user)
     done = user.run("audit", "log", "--since", "1h")
     lines = done.stdout.splitlines()
+    assert all(len(line) <= 100 for line in lines)
     assert done.stderr == ""
     assert [line.split()[0] for line in lines] == ["1", "2", "3"]
     assert all(line.isprintable() for line in lines)
-    assert "\\x1b]0;evil\\x07 and \\u202etxt" in lines[0]
+    assert lines[0].endswith("held                  \\x1b]0;evil\\x07 and \\u…")
     exported = user.run("audit", "export").stdout
     assert all(line.isprintable() for line in exported.splitlines())
 
@@ -124,10 +124,10 @@ def test_an_export_is_verified_without_the_database(user: Terminal) -> None:
 
 def test_a_cut_tail_is_found_by_a_head_that_was_noted(user: Terminal) -> None:
     held(user)
-    shutil.copy(user.home / "prod.db", user.home / "before.db")
-    shutil.copy(user.home / "prod.db-wal", user.home / "before.db-wal") if (
-        user.home / "prod.db-wal"
-    ).exists() else None
+    conn, copy = sqlite3.connect(user.home / "prod.db"), sqlite3.connect(user.home / "before.db")
+    conn.backup(copy)
+    for opened in (conn, copy):
+        opened.close()
     late = head_of(user.run("unhold", "edge-1"))
     assert user.run("audit", "verify", "before.db").stdout.startswith("the record is whole: 2 rows")
     told = user.run("audit", "verify", "before.db", "--head", late, code=1).stdout
@@ -149,29 +149,19 @@ def test_a_database_changed_by_hand_is_found(user: Terminal) -> None:
 
 def test_a_database_page_that_cannot_be_read_is_an_answer(user: Terminal) -> None:
     conn = store.open_writer(user.home / "prod.db")
-    for _ in range(8):
-        with store.transaction(conn):
-            ledger.append(conn, [_sent()] * 100)
-    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (page,) = (
-        conn.execute("SELECT max(pageno) FROM dbstat WHERE name = 'record'").fetchone()
-        if _has_dbstat(conn)
-        else (None,)
-    )
+    with store.transaction(conn):
+        middle = ledger.append(conn, [_sent()] * 100)
+        ledger.append(conn, [_sent()] * 100)
     conn.execute("PRAGMA journal_mode=DELETE")
     conn.close()
     path = user.home / "prod.db"
     data = bytearray(path.read_bytes())
-    start = len(data) - 4096 if page is None else (page - 1) * 4096
+    start = data.index(middle.hash.encode()) // 4096 * 4096
     data[start : start + 4096] = b"\xff" * 4096
     path.write_bytes(data)
     done = user.run("audit", "verify", code=1)
-    assert done.stdout.startswith("the record is not whole: ")
-    assert "Traceback" not in done.stderr
-
-
-def _has_dbstat(conn: sqlite3.Connection) -> bool:
-    return ("ENABLE_DBSTAT_VTAB",) in conn.execute("PRAGMA compile_options").fetchall()
+    assert "the database cannot be read to its end: " in done.stdout
+    assert done.stderr == ""
 
 
 def _sent() -> Entry:

@@ -340,7 +340,7 @@ def test_faults_are_set_from_the_command_line_and_shown_by_collect(tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--alive",), "need --serve"),
+        (("--alive",), "need a terminal, or --serve"),
         (("--serve", "{}", "--fault", "edge-fra-01=falback"), 'did you mean "fallback"'),
         (("--serve", "{}", "--fault", "no-host=fallback"), "no host has this name"),
     ],
