@@ -135,13 +135,13 @@ def measure(kind: str, hosts: int, repeats: int) -> Found:
 
 def press_keys(terminal: Terminal, found: Found, repeats: int) -> None:
     def pressed(name: str, keys: Sequence[bytes]) -> None:
-        times = [terminal.press(key, patience_s=2.0 if found.kind == "pane" else 20.0) for key in keys]
+        times = [terminal.press(key, patience_s=1.0 if found.kind == "pane" else 20.0) for key in keys]
         found.keys.setdefault(name, []).extend(ms for ms in times if ms is not None)
 
     pressed("move", [DOWN] * repeats)
     pressed("page", [PAGE_DOWN] * (repeats // 2))
-    pressed("end", [END, HOME] * 4)
     if found.kind == "pane":
+        pressed("move", [END, HOME] * 4)
         pressed("sort", [b"o"] * 14)
         pressed("only", [b"!", b"!", b"w", b"w"] * 2)
         pressed("fold", [b"f", b"f"] * 2)

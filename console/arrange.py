@@ -6,10 +6,12 @@ until it is settled: a host may change without moving away from under the cursor
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from collectors.errors import ConfigError
@@ -271,7 +273,12 @@ class Listing:
             self.entries = self.hosts = places
             return
         self.entries = list(self._lines(places))
-        self.hosts = [place for entry in self.entries for place in self.places(entry)]
+        self.hosts = hosts = []
+        for entry in self.entries:
+            if isinstance(entry, int):
+                hosts.append(entry)
+            else:
+                hosts += self.places(entry)
 
     def _count(self, passed: Sequence[int] | None = None) -> None:
         if self._flags is None:
@@ -288,8 +295,9 @@ class Listing:
         if asked.group is None:
             yield from self._folded(None, places)
             return
+        rows, codes = self.roster.rows, set(filter(needs_look, self.roster.tally.by_state))
         for value, members in self._grouped(asked.group, places):
-            looks = sum([needs_look(self.roster.rows[place].state) for place in members])
+            looks = sum([rows[place].state in codes for place in members])
             heading = Heading(asked.group, value, len(members), looks)
             yield heading
             if asked.fold:
@@ -298,18 +306,18 @@ class Listing:
                 yield from members
 
     def _grouped(self, field: str, places: Sequence[int]) -> list[tuple[str | None, list[int]]]:
-        found: dict[str | None, list[int]] = {}
+        found: defaultdict[str | None, list[int]] = defaultdict(list)
         value, rows = _value_of(field), self.roster.rows
         for place in places:
-            found.setdefault(value(rows[place]), []).append(place)
+            found[value(rows[place])].append(place)
         return sorted(found.items(), key=lambda item: _heading_key(field, item[0]))
 
     def _folded(self, under: str | None, places: Sequence[int]) -> Iterator[Entry]:
         """The odd ones first: kinds of hosts by how few they are."""
-        kinds: dict[Hashable, list[int]] = {}
+        kinds: defaultdict[Hashable, list[int]] = defaultdict(list)
         rows, opened = self.roster.rows, self.arrangement.opened
         for place in places:
-            kinds.setdefault(signature(rows[place]), []).append(place)
+            kinds[signature(rows[place])].append(place)
         for kind, members in sorted(kinds.items(), key=lambda item: len(item[1])):
             key = (under, kind)
             if len(members) < FOLDED_LEAST or key in opened:
@@ -322,13 +330,9 @@ class Listing:
 def _value_of(field: str) -> Callable[[HostRow], str | None]:
     match field:
         case "group":
-            return lambda row: ", ".join(row.groups) or None
-        case "version":
-            return lambda row: row.version
-        case "state":
-            return lambda row: row.state
-        case "channel":
-            return lambda row: row.channel
+            return lambda row: (row.groups[0] if len(row.groups) == 1 else ", ".join(row.groups)) or None
+        case "version" | "state" | "channel":
+            return attrgetter(field)
     key = field.partition(".")[2]
     return lambda row: row.labels.get(key)
 
@@ -348,7 +352,7 @@ def signature(row: HostRow) -> Hashable:
         row.state, row.certain, row.stale, row.answered, row.version, row.channel, row.running is None,
         row.next is None or row.next == row.running, _slot(running), _slot(other), row.extensions,
         row.extension_problems, row.behind, row.health, row.will_reboot_by_itself, row.order,
-        row.hold, tuple([code for code, _ in row.reasons]),
+        row.hold, tuple([code for code, _ in row.reasons]) if row.reasons else (),
     )  # fmt: skip
 
 

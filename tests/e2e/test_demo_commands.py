@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from collectors.migrations import schema
 from console.demo.hostile import PLANTED_SECRETS
 from console.demo.scenarios import SCENARIOS
 from console.states import STATES as WORDS
@@ -173,7 +174,7 @@ def test_show_tells_one_host_and_knows_near_names(demo: Demo) -> None:
 
 
 def test_migrate_and_version_answer(demo: Demo) -> None:
-    assert "schema 1" in demo.run("migrate").stdout
+    assert f"has schema {schema()}\n" in demo.run("migrate").stdout
     assert demo.run("version").stdout.startswith("fleetctl ")
 
 
