@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from collectors import store, tables
 from collectors.errors import ConfigError
 from console.fleet_view import Extract, host_row, is_feed_old, uncertain, view_of
 from console.rows import FleetView, HostRow
+
+AGES_EVERY = timedelta(seconds=5)
+"""How late a row that grew old is told, where nothing else changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,12 @@ class LiveRows:
         self._extract: Extract | None = None
         self._was_old = False
         self._was_there = False
+        self._last: tuple[int, datetime, FleetView] | None = None
 
     def close(self) -> None:
         if self._conn is not None:
             self._conn.close()
-        self._conn = self._file = None
+        self._conn = self._file = self._last = None
 
     def connection(self) -> sqlite3.Connection:
         """The database that is there now: a file that was put in the place of another is opened anew.
@@ -68,8 +72,14 @@ class LiveRows:
         conn = self.connection()
         is_old = is_feed_old(extract, now)
         if extract != self._extract or is_old != self._was_old:
+            self._last = None
             self._kept.clear()  # another fleet file, another feed: every row may mean something else
             self._extract, self._was_old = extract, is_old
+        version = store.data_version(conn)
+        if self._last is not None:
+            before, at, view = self._last
+            if version == before and at <= now < at + AGES_EVERY:
+                return replace(view, now=now)
         found = {
             name: (asked, taken, reach, brief) for name, asked, taken, reach, brief in tables.briefs(conn)
         }
@@ -86,7 +96,9 @@ class LiveRows:
                 kept = self._kept[name] = _Kept(look, replace(kept.row, stale=not kept.row.stale))
             rows.append(kept.row)
         newest = max((asked for asked, *_ in found.values()), default=None)
-        return view_of(extract, rows, newest, now)
+        view = view_of(extract, rows, newest, now)
+        self._last = version, now, view
+        return view
 
 
 def never_asked(extract: Extract, now: datetime) -> FleetView:

@@ -77,7 +77,7 @@ def test_a_hold_is_seen_at_once(writer: sqlite3.Connection, tmp_path: Path) -> N
 def test_rows_grow_old_by_themselves(writer: sqlite3.Connection, tmp_path: Path) -> None:
     rows = rows_of(tmp_path)
     assert not any(row.stale for row in rows.read(extract(), NOW + timedelta(minutes=15)).rows)
-    later = rows.read(extract(), NOW + timedelta(minutes=15, seconds=1)).rows
+    later = rows.read(extract(), NOW + timedelta(minutes=15, seconds=6)).rows
     assert all(row.stale for row in later)
     assert rows.read(extract(), NOW).rows[0] == replace(later[0], stale=False)
     rows.close()
