@@ -16,18 +16,15 @@ from typing import Any
 
 from collectors.errors import ConfigError
 from collectors.fleet_keys import did_you_mean
-from collectors.host_names import is_name
+from console.folding import signature
 from console.roster import Change, Flags, Roster
-from console.rows import HostRow, SlotCell, version_key
+from console.rows import HostRow, version_key
 from console.selection import Selection
 from console.states import needs_attention, needs_look, rank, word_of
 from console.visible import visible
 
 FOLDED_LEAST = 3
 """Fewer equal hosts take no more lines unfolded."""
-_NAMES_MOST = 500
-_NAMES_MOST_HARD = 24
-"""Names with several numbers take the node-set library about a millisecond each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +219,8 @@ class Listing:
         rows = self.roster.rows
         names = [row.name for row in rows]
         self._by_name = sorted(range(len(rows)), key=names.__getitem__)
-        self._needs = [needs_attention(row.state) for row in rows]
+        needing = set(filter(needs_attention, self.roster.tally.by_state))
+        self._needs = [row.state in needing for row in rows]
         self._boots = [row.will_reboot_by_itself is True for row in rows]
         if self.arrangement.text:
             self._flags = self._selected()
@@ -240,7 +238,10 @@ class Listing:
     def _sort(self) -> None:
         asked = self.arrangement
         self._keys = list(map(SORTS[asked.sort], self.roster.rows))
-        self._order = sorted(self._by_name, key=self._keys.__getitem__, reverse=asked.reverse)
+        if asked.sort == "host":
+            self._order = self._by_name[:: -1 if asked.reverse else 1]
+        else:
+            self._order = sorted(self._by_name, key=self._keys.__getitem__, reverse=asked.reverse)
         self.waiting.clear()
 
     def _adjust(self, change: Change) -> bool:
@@ -343,43 +344,6 @@ def _heading_key(field: str, value: str | None) -> tuple[bool, Any]:
     if field == "version":
         return False, _newest_first(value)
     return False, (rank(value), value) if field == "state" else value
-
-
-def signature(row: HostRow) -> Hashable:
-    """Equal for hosts that a person need not look at one by one. A and B may have changed places."""
-    running, other = (row.slot_b, row.slot_a) if row.running == "B" else (row.slot_a, row.slot_b)
-    return (
-        row.state, row.certain, row.stale, row.answered, row.version, row.channel, row.running is None,
-        row.next is None or row.next == row.running, _slot(running), _slot(other), row.extensions,
-        row.extension_problems, row.behind, row.health, row.will_reboot_by_itself, row.order,
-        row.hold, tuple([code for code, _ in row.reasons]) if row.reasons else (),
-    )  # fmt: skip
-
-
-def _slot(cell: SlotCell | None) -> tuple[str | None, bool] | None:
-    return None if cell is None else (cell.version, cell.dead)
-
-
-@lru_cache(maxsize=256)
-def fold_names(names: tuple[str, ...]) -> str:
-    """Names as one node set, `edge-fra-[003-011]`; of very many the first only, which an ellipsis says."""
-    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException  # only folds pay for it
-
-    most = _NAMES_MOST if all(_numbers(name) <= 1 for name in names) else _NAMES_MOST_HARD
-    first = names[:most]
-    more = ",…" if len(first) < len(names) else ""
-    if all(map(is_name, first)):
-        try:
-            return str(NodeSet.fromlist(first, resolver=RESOLVER_NOGROUP)) + more
-        except NodeSetException:  # a name that means more to it than a name
-            pass
-    return ",".join(first) + more
-
-
-def _numbers(name: str) -> int:
-    """Runs of digits in a name."""
-    digits = [char.isdigit() for char in name]
-    return sum(is_digit and not before for is_digit, before in zip(digits, [False, *digits], strict=False))
 
 
 def marked_hidden(listing: Listing, marks: Iterable[str]) -> int:

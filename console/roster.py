@@ -190,9 +190,12 @@ class Roster:
 
 def _longest_version(rows: Sequence[HostRow]) -> int:
     versions = {row.version for row in rows}
-    versions |= {row.slot_a.version for row in rows if row.slot_a is not None}
-    versions |= {row.slot_b.version for row in rows if row.slot_b is not None}
+    versions |= {cell.version for cell in map(_SLOT_A, rows) if cell is not None}
+    versions |= {cell.version for cell in map(_SLOT_B, rows) if cell is not None}
     return max((len(version) for version in versions if version), default=0)
+
+
+_SLOT_A, _SLOT_B = attrgetter("slot_a"), attrgetter("slot_b")
 
 
 def _state_words(code: str) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
-from console.arrange import Arrangement, Fold, Heading, fold_names
+from console.arrange import Arrangement, Fold, Heading
 from console.board import Look
+from console.folding import fold_names
 from console.palette import Paint
 from console.render_host import note_of, slots_text
 from console.rows import HostRow

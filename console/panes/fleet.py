@@ -6,6 +6,7 @@ marked, filtered, sorted, grouped and folded is this pane's own.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -45,7 +46,6 @@ SIDE_FROM, STRIP_BELOW = 140, 100
 PANEL_LINES, PANEL_LINES_FROM = 12, 34
 """Lines of the panel below the table, and of the pane from which there is room for them."""
 HIGH_FROM, MIDDLE_FROM = 40, 26
-_ESCAPE = Binding("escape", "end_range", show=False)
 
 
 class FleetPane(Vertical):
@@ -56,7 +56,7 @@ class FleetPane(Vertical):
             Binding(keys, method, label, show=False, priority=method == "filter")
             for keys, method, label in key_pairs(Home.FLEET)
         ),
-        _ESCAPE,
+        Binding("escape", "end_range", show=False),
     ]
 
     @dataclass
@@ -94,14 +94,13 @@ class FleetPane(Vertical):
         self._chosen: str | None = None
         self._range: tuple[int, frozenset[str]] | None = None
         """The place where a range began, and the marks before."""
-        self._text_before = ""
-        """What the filter goes back to if typing is left."""
         self._wants_panel = True
         self.bars = BarsView(look)
         self.line = FilterLine(look, self._typed)
         self.headings = Headings(look)
         self.table = HostsTable(self.listing, look, self._moved)
         self.panel = HostPanel(look)
+        self.set_class(look.ascii, "-ascii")
 
     def compose(self) -> ComposeResult:
         yield self.bars
@@ -124,6 +123,7 @@ class FleetPane(Vertical):
         keeps_order = bool(self.listing.roster.rows) and self.table.has_focus and self.table.is_touched
         if self.listing.take(board.view.rows, keep_order=keeps_order).is_new:
             self._drop_lost_marks()
+            gc.freeze()  # else a search for garbage among 50,000 rows keeps some key waiting for 60 ms
         self._redraw()
 
     def show_page(self, page: HostPage) -> None:
@@ -132,6 +132,7 @@ class FleetPane(Vertical):
 
     def dress(self, look: Look) -> None:
         self.look = look
+        self.set_class(look.ascii, "-ascii")
         for widget in (self.bars, self.line, self.headings, self.table, self.panel):
             widget.dress(look)
         self._redraw()
