@@ -53,14 +53,15 @@ def read_source(source: SourceText) -> Found:
 
 
 def _ansible(text: str, label: str) -> Found:
-    """The form is told by the text: JSON begins with a brace, YAML with a mapping's key."""
+    """The form is told by the text: JSON begins with a brace, YAML with a mapping's key. JSON in a file that is
+    named as YAML is YAML: `--list` prints lists of hosts, the file holds mappings."""
     lines = (line.rstrip() for line in text.split("\n"))
     first = next((line for line in lines if line.strip() and line.lstrip()[0] not in "#;"), "")
     if first.startswith("$ANSIBLE_VAULT"):
         raise ConfigError(label, "", "is encrypted; decrypt it with `ansible-vault view` and read that")
-    if first.startswith("{"):
+    if first.startswith("{") and not label.endswith((".yml", ".yaml")):
         inventory = parse_list(text, file=label)
-    elif first.startswith(("---", "%YAML")) or (not first.startswith("[") and _is_yaml_key(first)):
+    elif first.startswith(("---", "%YAML", "{")) or (not first.startswith("[") and _is_yaml_key(first)):
         inventory = parse_yaml(text, file=label)
     else:
         inventory = parse_ini(text, file=label)

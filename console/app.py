@@ -66,7 +66,7 @@ class FleetApp(Shell):
     async def _read_page(self, host: str, wait_s: float = 0.0) -> None:
         await asyncio.sleep(wait_s)
         page = await self.live.page(host)
-        if page is None:
+        if page is None or not self.is_open:
             return
         self.fleet.show_page(page)
         screen = self.host_screen
@@ -172,7 +172,7 @@ class FleetApp(Shell):
         except UNTOLD as error:
             self.say(str(error))
             return
-        if self.board is not None:
+        if self.board is not None and self.is_open:
             self.history.show(history, self.board)
 
     # What can be asked for everywhere (console.keys)

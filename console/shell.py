@@ -89,6 +89,8 @@ class Shell(App[int]):
         while True:
             begun = loop.time()
             board = await self.live.board()
+            if not self.is_open:
+                return
             if not self.is_frozen:
                 self.board = board
                 self.show()
@@ -108,6 +110,11 @@ class Shell(App[int]):
         base.query_one(Head).show(board, self.mode)
         base.query_one(AlertLine).show(board, self.is_frozen)
         self.fleet.show(board)
+
+    @property
+    def is_open(self) -> bool:
+        """False once the screen is being taken down: what comes in then is for nobody."""
+        return self.is_running and bool(self._screen_stack) and bool(self.screen_stack[0].query(HistoryPane))
 
     @property
     def fleet(self) -> FleetPane:

@@ -61,6 +61,10 @@ class Screen:
         """Of the program in the pane."""
         return int(self.tmux("display-message", "-p", "#{pane_pid}"))
 
+    def _unreaped_status(self) -> int:
+        """Wait status of a process that has ended and still has its entry: the last field of its stat."""
+        return int(Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[-1])
+
     @property
     def exit_code(self) -> int:
         """Once the program has ended; 128 and its number where a signal ended it, as shells count."""
@@ -73,6 +77,8 @@ class Screen:
             )
             if dead == "1" and (status or number):
                 return int(status) if status else 128 + int(number)
+            if dead == "1":  # ended, and tmux has not been told yet with which status: the kernel knows
+                return os.waitstatus_to_exitcode(self._unreaped_status())
             assert time.monotonic() < deadline, f"has not ended:\n{self.text}"
             time.sleep(0.05)
 

@@ -222,7 +222,7 @@ def test_the_verifier_in_the_docs_agrees(user: Terminal) -> None:
     (program,) = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / "record.md").read_text(), flags=re.DOTALL
     )
-    assert len(program.splitlines()) <= 20
+    assert len([line for line in program.splitlines() if line.strip()]) <= 20
 
     def told(text: str) -> tuple[int, str]:
         argv = [sys.executable, "-c", program]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,12 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+def has_lease(demo: Demo, sweeper: Sweeper) -> bool:
+    with closing(sqlite3.connect(demo.directory / "demo.db")) as conn:
+        found = conn.execute("SELECT owner FROM leases WHERE expires_at > ''").fetchone()
+    return found is not None and found[0].endswith(f" pid {sweeper.pid}")
+
+
 def answered(demo: Demo) -> int:
     found = demo.status()["summary"]["answered"]
     assert isinstance(found, int)
@@ -59,7 +67,7 @@ def test_it_sweeps_until_it_is_stopped(demo: Demo) -> None:
 def test_a_second_one_says_who_sweeps(demo: Demo) -> None:
     first, second = (Sweeper(demo.directory / "fleet.toml") for _ in range(2))
     first.start()
-    until(lambda: "pid" in demo.run("collect", "--watch", code=4).stderr)
+    until(lambda: has_lease(demo, first))
     second.start()
     until(lambda: second.was_refused)
     assert f"pid {first.pid} sweeps this fleet already" in second.last_words

@@ -196,3 +196,13 @@ def test_a_directory_and_a_missing_file_are_told(tmp_path: Path) -> None:
             load_source(SourceKind.ANSIBLE, str(typed))
     with pytest.raises(ConfigError, match="kubectl get nodes -o json"):
         load_source(SourceKind.KUBERNETES, None)
+
+
+def test_ansible_yaml_may_be_written_as_json() -> None:
+    text = '{"edge": {"hosts": {"edge-01": {"ansible_host": "10.0.0.1"}, "edge-02": null}}}'
+    read = SourceText(SourceKind.ANSIBLE, text, "inventory.yml")
+    fleet = parse_fleet(write_fleet(read, read_source(read), file="fleet.toml"), file="fleet.toml")
+    assert {name: host.address for name, host in hosts(fleet).items()} == {
+        "edge-01": "10.0.0.1",
+        "edge-02": "edge-02",
+    }
