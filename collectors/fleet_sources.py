@@ -53,8 +53,10 @@ def read_source(source: SourceText) -> Found:
 
 
 def _ansible(text: str, label: str) -> Found:
-    """The form is told by the text: JSON begins with a brace, YAML with a mapping's key. JSON in a file that is
-    named as YAML is YAML: `--list` prints lists of hosts, the file holds mappings."""
+    """The form is told by the text: JSON begins with a brace, YAML with a mapping's key.
+
+    JSON in a file that is named as YAML is YAML: `--list` prints lists of hosts, the file holds mappings.
+    """
     lines = (line.rstrip() for line in text.split("\n"))
     first = next((line for line in lines if line.strip() and line.lstrip()[0] not in "#;"), "")
     if first.startswith("$ANSIBLE_VAULT"):
