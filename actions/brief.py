@@ -48,7 +48,8 @@ class Brief:
     newest: str | None = None
     operation: str | None = None
     progress: float | None = None
-    extensions: tuple[str, ...] = ()
+    extensions: tuple[str, ...] | None = None
+    """Merged; None: not read."""
     extension_problems: tuple[str, ...] = ()
     health: str = ""
     oem: str | None = None
@@ -79,7 +80,7 @@ def brief(facts: HostFacts | None, memory: Memory | None, meaning: Situation) ->
         newest=where.newest if where else None,
         operation=str(facts.operation) if facts.operation else None,
         progress=facts.passing.progress,
-        extensions=extensions.merged if extensions else (),
+        extensions=extensions.merged if extensions else None,
         extension_problems=extension_problems(facts),
         health=_health(facts),
         oem=facts.identity.oem,
@@ -89,9 +90,13 @@ def brief(facts: HostFacts | None, memory: Memory | None, meaning: Situation) ->
 
 
 def packed(short: Brief) -> bytes:
-    """As JSON, without what is not known or empty: half as long, and read a thousand at a time."""
+    """As JSON, without what is not known or empty: half as long, and read a thousand at a time.
+
+    That no extension is merged is told, for nothing there means that it was not read.
+    """
     told = zip(_NAMES, _values(short), strict=True)
-    return _encode({name: value for name, value in told if value is not None and value != "" and value != ()})
+    kept = {name: value for name, value in told if value is not None and value != "" and value != ()}
+    return _encode(kept | ({"extensions": ()} if short.extensions == () else {}))
 
 
 _NAMES = tuple(item.name for item in fields(Brief))

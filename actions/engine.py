@@ -10,7 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -37,8 +37,8 @@ _decode_passing = msgspec.json.Decoder(Passing).decode
 
 
 def instant(at: datetime) -> str:
-    """A time as the store writes it."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """A time as the store writes it: texts that compare as the moments do, whatever zone a person typed."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parsed(at: str) -> datetime:

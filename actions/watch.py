@@ -70,9 +70,9 @@ class Setup:
     feed: Feed
 
 
-def own_name() -> str:
-    """Who this process is, for the lease."""
-    return f"{socket.gethostname()} pid {os.getpid()}"
+def owner_name(pid: int) -> str:
+    """Who a process of this machine is, for the lease."""
+    return f"{socket.gethostname()} pid {pid}"
 
 
 def take_over(conn: sqlite3.Connection, owner: str, interval_s: float) -> Lease:
@@ -115,7 +115,7 @@ async def watch(
 
     Raises Busy before anything is asked, tables.LeaseLost when somebody took over in the meantime.
     """
-    owner, lanes, number = own_name(), Lanes(), 0
+    owner, lanes, number = owner_name(os.getpid()), Lanes(), 0
     loop = asyncio.get_running_loop()
     lease = take_over(conn, owner, current().fleet.sweep.interval_s)
     try:

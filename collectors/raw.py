@@ -20,7 +20,7 @@ def raw_sections(output: bytes, mark: str, salt: bytes) -> Sections:
     for name, section in frame.sections.items():
         text = section.content[:SECTION_LIMIT].decode("utf-8", "replace").replace("\0", "\n")
         heading = f"{name}  exit {section.exit_status}" if section.exit_status else name
-        sections.append((heading, "\n".join(redact(line, salt) for line in text.split("\n"))))
+        sections.append((heading, redact(text, salt)))  # as a whole: a private key has many lines
     if not frame.complete:
         sections.append(("cut off", "the answer broke off here: what is missing is not known"))
     return tuple(sections)

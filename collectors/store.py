@@ -31,13 +31,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise NoDatabase(path)
     try:
         conn = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(str(path), "", f"cannot be read as a database: {error}") from error
+    try:
         conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         if version(conn) == 0 and not conn.execute("PRAGMA schema_version").fetchone()[0]:
-            conn.close()
             raise NoDatabase(path)
         _check(conn, path)
     except sqlite3.DatabaseError as error:
+        conn.close()
         raise ConfigError(str(path), "", f"cannot be read as a database: {error}") from error
+    except ConfigError:
+        conn.close()
+        raise
     return conn
 
 

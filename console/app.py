@@ -31,6 +31,7 @@ from console.palette import PALETTES
 from console.panes.fleet import FleetPane
 from console.panes.head import Head
 from console.panes.history import HistoryPane
+from console.rows import HostRow
 from console.saving import save_text, save_view
 from console.screens.command_line import CommandLine
 from console.screens.help import HelpScreen
@@ -42,6 +43,8 @@ from console.when import parse_when
 
 PAGE_WAIT_S = 0.06
 """A cursor that runs over many hosts asks for the page of the last one only."""
+PAGE_AGE_S = 10.0
+"""How old a page may get while nothing new is known of its host: it holds ages."""
 UNTOLD = (sqlite3.Error, ConfigError, HostError)
 """What goes wrong outside of the program: a sentence, not a crash."""
 
@@ -54,6 +57,8 @@ class FleetApp(Shell):
     def __init__(self, live: Live, look: Look) -> None:
         super().__init__(live, look)
         self._typed: list[str] = []
+        self._page_of: tuple[HostRow | None, float] = (None, 0.0)
+        """What was known of the host whose page was read last, and when that was."""
 
     # One host
 
@@ -64,6 +69,7 @@ class FleetApp(Shell):
 
     @work(group="page", exclusive=True)
     async def _read_page(self, host: str, wait_s: float = 0.0) -> None:
+        self._page_of = (self.fleet.row(host), asyncio.get_running_loop().time())
         await asyncio.sleep(wait_s)
         page = await self.live.page(host)
         if page is None or not self.is_open:
@@ -76,8 +82,12 @@ class FleetApp(Shell):
     def show(self) -> None:
         super().show()
         screen = self.host_screen
-        if screen is not None:
-            self._read_page(screen.host)
+        host = screen.host if screen is not None else self.fleet.chosen
+        if host is None:
+            return
+        row, at = self._page_of
+        if self.fleet.row(host) is not row or asyncio.get_running_loop().time() - at > PAGE_AGE_S:
+            self._read_page(host)
 
     @on(FleetPane.HostOpened)
     async def _host_opened(self, message: FleetPane.HostOpened) -> None:

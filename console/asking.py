@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from collectors.errors import HostError, OutcomeUnknown, Reach
+from collectors.errors import ConfigError, HostError, OutcomeUnknown, Reach
 from collectors.probe import LIMIT_BYTES, probe_command
 from collectors.raw import Sections, raw_sections
 from collectors.redact import redact
@@ -65,7 +65,7 @@ class Asking:
             )
         if done.exit_status and not lines:
             raise HostError(host, f"journalctl ended with {done.exit_status}", Reach.OK)
-        return [redact(line, self._salt) for line in lines]
+        return redact("\n".join(lines), self._salt).split("\n") if lines else []
 
     def _way(self, loaded: LoadedFleet, host: str) -> tuple[SshTransport, Target]:
         from collectors.fleet_file import targets
@@ -75,4 +75,6 @@ class Asking:
             self._targets, self._of = targets(loaded).targets, loaded
         if self._transport is None:
             self._transport = SshTransport(keep=True, connections=loaded.fleet.connections)
+        if host not in self._targets:
+            raise ConfigError(loaded.path.name, "", f"names no host {host} any more")
         return self._transport, self._targets[host]

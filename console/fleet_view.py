@@ -13,10 +13,9 @@ from datetime import date, datetime
 from typing import Any
 
 from collectors import tables
-from console.rows import FleetView, HostRow, SlotCell
+from console.rows import FEED_STALE_AFTER_S, FleetView, HostRow, SlotCell
 
 FLEET_SETTING = "fleet"
-FEED_STALE_AFTER_S = 14 * 86400.0
 
 Json = dict[str, Any]
 
@@ -143,7 +142,7 @@ def host_row(
         behind=tell("behind"),
         operation=tell("operation"),
         progress=tell("progress"),
-        extensions=tuple(tell("extensions", ())),
+        extensions=tuple(brief["extensions"]) if "extensions" in brief else None,
         extension_problems=tuple(tell("extension_problems", ())),
         oem=tell("oem"),
         arch=tell("arch"),

@@ -12,18 +12,14 @@ from datetime import datetime
 from console.board import Board, Look
 from console.keys import MODES, named
 from console.rows import HostRow
+from console.spans import Spans, code_of, drawn, joined, width_of
 from console.tone import Tone
-from console.visible import age_words, cells, clock_words, count_words, visible
+from console.visible import DAYS, MONTHS, age_words, cells, clock_words, count_words, visible
 
 LOST_LEAST = 3
 """Silent hosts from which half a fleet is an alarm."""
 _FLEET_MOST = 24
 _ALERTS_MOST = 2
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-Spans = tuple[tuple[str, str], ...]
-"""Code and text of each span, side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +58,11 @@ def head_lines(
 ) -> list[str]:
     """One line, and a rule under it that is heavy under the mode; without it the mode is underlined."""
     left = _left(board, mode, look, is_underlined=look.plain or not is_ruled)
-    used = _width(left)
+    used = width_of(left)
     room = width - used - 3
-    right = next((part for part in _rights(board, answered, look) if _width(part) <= room), ())
-    gap = " " * max(width - used - _width(right) - 1, 0)
-    line = _drawn(left, look) + (gap + _drawn(right, look) + " " if right else "")
+    right = next((part for part in _rights(board, answered, look) if width_of(part) <= room), ())
+    gap = " " * max(width - used - width_of(right) - 1, 0)
+    line = drawn(left, look) + (gap + drawn(right, look) + " " if right else "")
     return [line, _rule(head_zones(board, look), mode, look, width)] if is_ruled else [line]
 
 
@@ -124,19 +120,19 @@ def _rights(board: Board, answered: Answered, look: Look) -> list[Spans]:
     if not view.rows:
         return [clock, hour]
     words = look.pen.say(board.sweeping.words, 40)
-    asks = ((_code(look, Tone.DIM), words),) if words else ()
-    only = ((_code(look, Tone.DIM), "read-only"),)
+    asks = ((code_of(look, Tone.DIM), words),) if words else ()
+    only = ((code_of(look, Tone.DIM), "read-only"),)
     full = [_counts(answered, look, is_full=True), _age(board, look, is_full=True)]
     short = [_counts(answered, look, is_full=False), _age(board, look, is_full=False)]
     return [
-        _joined([*full, asks, only, clock], 3),
-        _joined([*full, asks, only, hour], 3),
-        _joined([*full, only, clock], 3),
-        _joined([*short, asks, only, hour], 2),
-        _joined([*short, asks, hour], 2),
-        _joined([*short, only, hour], 2),
-        _joined([*short, hour], 2),
-        _joined([short[1], hour], 2),
+        joined([*full, asks, only, clock], 3),
+        joined([*full, asks, only, hour], 3),
+        joined([*full, only, clock], 3),
+        joined([*short, asks, only, hour], 2),
+        joined([*short, asks, hour], 2),
+        joined([*short, only, hour], 2),
+        joined([*short, hour], 2),
+        joined([short[1], hour], 2),
         hour,
     ]
 
@@ -151,27 +147,27 @@ def _counts(answered: Answered, look: Look, *, is_full: bool) -> Spans:
         tone = Tone.WARN
     count, of = count_words(answered.fresh), count_words(answered.hosts)
     if not is_full:
-        return ((_code(look, tone), count), (_code(look, Tone.DIM), f"/{of}"))
-    return ((_code(look, tone), count), (_code(look, Tone.DIM), f" of {of} answered"))
+        return ((code_of(look, tone), count), (code_of(look, Tone.DIM), f"/{of}"))
+    return ((code_of(look, tone), count), (code_of(look, Tone.DIM), f" of {of} answered"))
 
 
 def _age(board: Board, look: Look, *, is_full: bool) -> Spans:
     view = board.view
     if view.taken_at is None:
-        return ((_code(look, Tone.UNKNOWN), "never asked"),)
+        return ((code_of(look, Tone.UNKNOWN), "never asked"),)
     age_s = (view.now - view.taken_at).total_seconds()
     tone = Tone.WARN if age_s > view.stale_after_s else Tone.DIM
-    return ((_code(look, tone), age_words(age_s) + (" ago" if is_full else "")),)
+    return ((code_of(look, tone), age_words(age_s) + (" ago" if is_full else "")),)
 
 
 def _clock(board: Board, look: Look, *, is_full: bool) -> Spans:
     """Of what is shown: in the past not the time of day it is."""
     now = board.view.now
-    hour = (_code(look, Tone.WARN if board.past else Tone.BRIGHT), f"{now:%H:%M}")
+    hour = (code_of(look, Tone.WARN if board.past else Tone.BRIGHT), f"{now:%H:%M}")
     if not is_full:
         return (hour,)
-    dim = _code(look, Tone.DIM)
-    return ((dim, f"{_DAYS[now.weekday()]} "), hour, (dim, f" {look.pen.say(zone_words(now), 16)}"))
+    dim = code_of(look, Tone.DIM)
+    return ((dim, f"{DAYS[now.weekday()]} "), hour, (dim, f" {look.pen.say(zone_words(now), 16)}"))
 
 
 def zone_words(now: datetime) -> str:
@@ -219,7 +215,7 @@ def alert_lines(
 def _past_words(past: datetime, now: datetime) -> str:
     """The moment in full, for it is not today's; how long ago where the clock still tells it."""
     local = past.astimezone(now.tzinfo)
-    words = f"the past   {_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local:%Y %H:%M}"
+    words = f"the past   {DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local:%Y %H:%M}"
     age_s = (now - past).total_seconds()
     return f"{words}, {age_words(age_s)} ago" if age_s >= 60 else words
 
@@ -244,25 +240,3 @@ def _bar(look: Look, width: int, text: str, *rights: str, is_alert: bool = True)
     right = fitting[0] if fitting else (rights[-1] if rights else "")
     left = visible(left, width - (cells(right) + 4 if right else 1), ascii_only=look.ascii, cut="end")
     return look.pen.code(code, left + " " * (width - cells(left) - cells(right) - 1) + right + " ")
-
-
-# Spans
-
-
-def _code(look: Look, tone: Tone) -> str:
-    return look.paint.tones.get(tone, "")
-
-
-def _width(spans: Spans) -> int:
-    return sum(cells(text) for _, text in spans)
-
-
-def _drawn(spans: Spans, look: Look) -> str:
-    return "".join(look.pen.code(code, text) for code, text in spans)
-
-
-def _joined(parts: Sequence[Spans], gap: int) -> Spans:
-    spans: list[tuple[str, str]] = []
-    for part in filter(None, parts):
-        spans += [*([("", " " * gap)] if spans else []), *part]
-    return tuple(spans)

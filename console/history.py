@@ -17,7 +17,7 @@ from itertools import groupby, pairwise
 from console.render import value_words
 from console.render_diff import Step, fact_words
 from console.rows import version_key
-from console.visible import cells, clock_words, count_words, hosts_words
+from console.visible import MONTHS, cells, clock_words, count_words, hosts_words
 
 DAY_S = 86400.0
 SPANS: Mapping[str, float] = {
@@ -36,7 +36,6 @@ _SPAN_WORDS = {
 }
 _SHORTEST_S = 60.0
 VERSION_PATH = "/os/version_id"
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Version = str | None
 Series = Mapping[Version, Sequence[tuple[datetime, int]]]
@@ -280,7 +279,7 @@ def moment_words(at: datetime, now: datetime, scale_s: float) -> str:
 
 def date_words(local: datetime, now: datetime) -> str:
     year = f" {local.year}" if local.year != now.year else ""
-    return f"{local.day} {_MONTHS[local.month - 1]}{year}"
+    return f"{local.day} {MONTHS[local.month - 1]}{year}"
 
 
 def sentence(history: History) -> tuple[str, str]:

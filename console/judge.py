@@ -18,8 +18,9 @@ from collectors.fleet_model import Fleet, FleetHost
 from collectors.records import HostRecord
 from collectors.releases import Feed
 from console.document import Asked, host_document
-from console.fleet_view import FEED_STALE_AFTER_S, Extract, fleet_view, host_row
-from console.rows import FleetView, HostRow, Summary, summarize
+from console.fleet_view import Extract, fleet_view, host_row
+from console.rows import FEED_STALE_AFTER_S, FleetView, HostRow, Summary, summarize
+from console.when import iso
 
 Json = dict[str, Any]
 
@@ -94,11 +95,11 @@ def status_document(hosts: list[Judged], view: FleetView, feed: Feed, fleet: Fle
     stale = stale_words(feed, view.now)
     return {
         "schema": "fleetctl.status/1",
-        "generated_at": _instant(view.now),
+        "generated_at": iso(view.now),
         "fleet": view.fleet,
-        "taken_at": _instant(view.taken_at) if view.taken_at else None,
+        "taken_at": iso(view.taken_at),
         "feed": {
-            "date": _instant(feed.taken_at),
+            "date": iso(feed.taken_at),
             "age_s": round((view.now - feed.taken_at).total_seconds(), 1),
             "source": feed.source,
         },
@@ -108,7 +109,7 @@ def status_document(hosts: list[Judged], view: FleetView, feed: Feed, fleet: Fle
 
 
 def document(item: Judged, feed: Feed, fleet: Fleet, now: datetime, stale: str | None) -> Json:
-    as_of = _instant(feed.taken_at) if stale else None
+    as_of = iso(feed.taken_at) if stale else None
     asked = Asked(item.host, item.row.hold, item.record, now, fleet.health.units, as_of, stale)
     return host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
 
@@ -133,7 +134,3 @@ def _summary(summary: Summary) -> Json:
         "updates_off": summary.updates_off,
         "extension_problems": summary.extension_problems,
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -7,17 +7,15 @@ for a disk; nothing here draws. What cannot be read turns into words (`Board.tro
 from __future__ import annotations
 
 import asyncio
-import socket
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from actions.engine import instant
-from actions.watch import SWEEPER
+from actions.watch import SWEEPER, owner_name
 from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import file_stamp, load_feed
@@ -32,7 +30,7 @@ from console.judge import document, extract_of, stale_words
 from console.live_rows import LiveRows, never_asked
 from console.past import history_of
 from console.rows import FleetView
-from console.sweeper import Sweeper
+from console.sweeper import Sweeper, own_argv
 
 if TYPE_CHECKING:
     from collectors.fleet_file import LoadedFleet
@@ -141,40 +139,38 @@ class Live:
     # Who asks
 
     def _sweeping(self, owner: str | None) -> Sweeping:
-        """Become the sweeper where nobody is; say who is."""
-        sweeper, interval_s = self._sweeper, self._interval_s()
+        """Become the sweeper where nobody is; say who is. `owner` has the lease now, None: nobody."""
+        sweeper, interval_s = self._sweeper, self.loaded.fleet.sweep.interval_s
         if sweeper is None:
             return Sweeping(False, f"asked by {owner}" if owner else "nobody asks")
-        if sweeper.pid is not None and owner in (None, f"{socket.gethostname()} pid {sweeper.pid}"):
-            return Sweeping(True, f"asking every {interval_s:.0f} s")
-        if owner is not None and sweeper.pid is None:
+        pid = sweeper.pid
+        if owner is not None and (pid is None or owner != owner_name(pid)):
             return Sweeping(False, f"asked by {owner}")
         now_s = self.clock().timestamp()
-        if sweeper.pid is None and abs(now_s - self._tried_at) > RETRY_S:
+        if pid is None and abs(now_s - self._tried_at) > RETRY_S:
             self._tried_at = now_s
             try:
                 sweeper.start()
-                return Sweeping(True, f"asking every {interval_s:.0f} s")
             except OSError as error:
                 return Sweeping(False, f"nobody asks: {error.strerror}", True)
+        if sweeper.pid is not None:
+            return Sweeping(True, f"asking every {interval_s:.0f} s")
         why = f": {sweeper.last_words}" if sweeper.last_words else ""
         return Sweeping(False, f"nobody asks{why}", True)
-
-    def _interval_s(self) -> float:
-        return self.loaded.fleet.sweep.interval_s
 
     async def ask(self, hosts: list[str]) -> str:
         """Ask hosts now, all where none is named, whoever sweeps; a sentence on what came of it."""
         self._tried_at = float("-inf")
-        argv = [*_own_argv(self.loaded.path), "collect"]
+        argv = [*own_argv(self.loaded.path), "collect"]
         for host in hosts:
             argv += ["--host", host]
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            )
+        except OSError as error:
+            return f"nobody was asked: {error.strerror}"
         said, complained = await process.communicate()
         lines = [*said.decode("utf-8", "replace").splitlines()[:1]]
         if process.returncode not in (0, 3):
@@ -229,9 +225,3 @@ class Live:
         from console.cli.own_ssh import argv_to
 
         return argv_to(one_target(self.loaded, host))
-
-
-def _own_argv(fleet_file: Path) -> list[str]:
-    import sys
-
-    return [sys.executable, "-m", "console.cli", "--fleet", str(fleet_file), "--color", "never"]

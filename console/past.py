@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from actions.engine import instant, parsed
@@ -34,7 +34,7 @@ def history_of(
     except store.NoDatabase:
         return History(now, span_named(span_s) or "all", None)
     try:
-        until = instant(now.astimezone(UTC))
+        until = instant(now)
         extract = read_extract(conn)
         hosts = frozenset(host[0] for host in extract.hosts) if extract else None
         began = tables.history_began(conn)
@@ -44,11 +44,11 @@ def history_of(
         span = span_named(span_s) or best_span(series, since, now)
         length_s = _length_s(span, since, now)
         start = now - timedelta(seconds=_MARGIN * length_s)
-        changes = tables.newest_changes(conn, instant(start.astimezone(UTC)), until, limit + 1)
+        changes = tables.newest_changes(conn, instant(start), until, limit + 1)
     finally:
         conn.close()
     kept = changes[-limit:] if limit else []
-    began_at = instant((now - timedelta(seconds=length_s)).astimezone(UTC))
+    began_at = instant(now - timedelta(seconds=length_s))
     return History(
         now=now,
         span=span,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from console.render_host import note_of, slots_text
-from console.rows import FleetView, HostRow, Summary, summarize, version_key
+from console.rows import FEED_STALE_AFTER_S, FleetView, HostRow, Summary, summarize, version_key
 from console.states import needs_attention, needs_look, rank, style_of, word_of
 from console.tone import Pen, Tone
 from console.visible import age_words, cells, clock_words, count_words, hosts_words, pad, wrap
@@ -21,7 +21,6 @@ ALL_LISTED = 60
 WORST = 10
 NARROWEST = 80
 VERSIONS_SHOWN = 8
-FEED_STALE_S = 14 * 86400
 _NOTE_LEAST = 48
 """In a narrower column reasons are not cut: they go onto lines of their own."""
 
@@ -149,7 +148,7 @@ def is_old(row: HostRow) -> bool:
 def _feed_words(view: FleetView) -> Iterator[str]:
     if view.feed_date is None:
         yield "No releases are known: how far behind a host is cannot be said."
-    elif view.feed_age_s is not None and view.feed_age_s > FEED_STALE_S:
+    elif view.feed_age_s is not None and view.feed_age_s > FEED_STALE_AFTER_S:
         age = age_words(view.feed_age_s)
         yield f"The list of releases is {age} old ({view.feed_date}): current is not certain."
 

@@ -16,7 +16,7 @@ from console.render_slots import box_lines, next_lines
 from console.states import style_of, word_of
 from console.story import Event, Moment, moments
 from console.tone import Pen, Tone
-from console.visible import cells, count_words, pad, wrap
+from console.visible import MONTHS, cells, count_words, pad, wrap
 
 SECTIONS = ("facts", "timeline", "log", "raw")
 """Their names are the actions of `console.keys` that show them."""
@@ -29,7 +29,6 @@ _BOXES = 64
 _NEWEST = 24
 """Changes beside the facts, where there is room; all are in their own section."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 # The head
@@ -123,7 +122,7 @@ def day_words(at: datetime, now: datetime) -> str:
     ago = (now.date() - day).days
     if ago in (0, 1):
         return "yesterday" if ago else "today"
-    words = f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+    words = f"{_DAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
     return words if day.year == now.year else f"{words} {day.year}"
 
 

@@ -261,7 +261,7 @@ def fact_items(page: HostPage, pen: Pen, width: int, most: int) -> list[Item]:
     if told["extensions"] is not None:
         items.append(_field("ext", *_extensions(told["extensions"]), pen, width, most))
     if health["system"] is not None:
-        is_well = health["system"] == "running" and not health["failed_units"]
+        is_well = health["system"] == "running" and health["failed_units"] == []
         items.append(
             _field("health", health_words(health), Tone.TEXT if is_well else Tone.WARN, pen, width, most)
         )

@@ -133,6 +133,10 @@ class Roster:
 
     # Whom a text selects
 
+    def row(self, name: str) -> HostRow | None:
+        place = self.places.get(name)
+        return None if place is None else self.rows[place]
+
     def select(self, text: str) -> tuple[Selection, Flags | None]:
         """What `text` means here, and which rows it is; None for every row. Raises SelectionError."""
         selection = self._parse(text)

@@ -18,6 +18,8 @@ from console.states import STATES, word_of
 
 SlotLetter = Literal["A", "B"]
 
+FEED_STALE_AFTER_S = 14 * 86400.0
+"""A feed older than this proves nothing about what is newest."""
 _ANSWERED = frozenset({"ok", "not_flatcar"})
 _UPDATES_OFF = frozenset({"updates_disabled", "masked", "engine_down", "residue"})
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
@@ -63,8 +65,8 @@ class HostRow:
     operation: str | None = None
     progress: float | None = None
     """0 to 1."""
-    extensions: tuple[str, ...] = ()
-    """Names merged."""
+    extensions: tuple[str, ...] | None = None
+    """Names merged; None: not read."""
     extension_problems: tuple[str, ...] = ()
     oem: str | None = None
     arch: str | None = None
@@ -237,7 +239,7 @@ FIELDS: dict[str, Read] = {
     "next": lambda row: _optional(row.next),
     "behind": lambda row: () if row.behind is None else (str(row.behind),),
     "operation": _operation,
-    "extension": lambda row: row.extensions,
+    "extension": lambda row: row.extensions or (),
     "oem": lambda row: _optional(row.oem),
     "arch": lambda row: _optional(row.arch),
     "reach": lambda row: _optional(row.reach),

@@ -1,7 +1,8 @@
 """The hosts shown as a file: JSON for programs, CSV for spreadsheets. Pure, save the functions that write.
 
 `fleetctl.view/1` is one object: `fleet`, `shown_at`, `taken_at`, `filter`, `fleet_hosts`, `hosts`. Times are
-ISO-8601 UTC; what is not known is null in JSON and empty in CSV. Hosts come in the order shown.
+ISO-8601 UTC; what is not known is null in JSON and empty in CSV; `health` is empty where nothing wrong was
+seen. Hosts come in the order shown.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from collectors.errors import ConfigError
 from console.rows import FleetView, HostRow, row_note
 from console.states import word_of
 from console.visible import visible
+from console.when import iso
 
 SCHEMA = "fleetctl.view/1"
 KINDS = (".json", ".csv", ".svg")
@@ -39,8 +40,8 @@ def view_json(view: FleetView, rows: Sequence[HostRow], filter_text: str = "") -
     document = {
         "schema": SCHEMA,
         "fleet": view.fleet,
-        "shown_at": _instant(view.now),
-        "taken_at": _instant(view.taken_at),
+        "shown_at": iso(view.now),
+        "taken_at": iso(view.taken_at),
         "filter": filter_text or view.selection,
         "fleet_hosts": view.fleet_hosts,
         "hosts": [_host(row) for row in rows],
@@ -69,12 +70,12 @@ def _host(row: HostRow) -> Json:
             "b": asdict(row.slot_b) if row.slot_b else None,
         },
         "behind": row.behind,
-        "extensions": list(row.extensions),
+        "extensions": None if row.extensions is None else list(row.extensions),
         "extension_problems": list(row.extension_problems),
-        "health": row.health or None,
+        "health": row.health if row.taken_at else None,
         "reach": row.reach,
         "will_reboot_by_itself": row.will_reboot_by_itself,
-        "taken_at": _instant(row.taken_at),
+        "taken_at": iso(row.taken_at),
         "stale": row.stale,
     }
 
@@ -102,10 +103,10 @@ def _cells(row: HostRow) -> list[str]:
         (row.slot_a.version or "") if row.slot_a else "",
         (row.slot_b.version or "") if row.slot_b else "",
         "" if row.behind is None else str(row.behind),
-        " ".join(row.extensions),
+        " ".join(row.extensions or ()),
         " ".join(row.extension_problems),
         row.health,
-        _instant(row.taken_at) or "",
+        iso(row.taken_at) or "",
     ]
 
 
@@ -113,10 +114,6 @@ def safe_cell(text: str) -> str:
     """A text that spreadsheets take as a text: what looks like a formula gets an apostrophe before it."""
     guard = "'" if text[:1] in _FORMULA and text else ""
     return guard + visible(text)
-
-
-def _instant(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
 
 
 # Writing

@@ -6,6 +6,7 @@ Data goes down by one call a tick (`show`). At most two redraws a second; a key 
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import traceback
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ class Shell(App[int]):
         self.board: Board | None = None
         self.past: Board | None = None
         self.is_frozen = False
+        self._settled_hosts = -1
         self.crash: str | None = None
         """The traceback of a bug that ended the dashboard."""
         super().__init__()
@@ -110,6 +112,10 @@ class Shell(App[int]):
         base.query_one(Head).show(board, self.mode)
         base.query_one(AlertLine).show(board, self.is_frozen)
         self.fleet.show(board)
+        if len(board.view.rows) != self._settled_hosts:
+            # Rows stay for hours: else a search for garbage among 50,000 keeps some key waiting for 60 ms
+            self._settled_hosts = len(board.view.rows)
+            gc.freeze()
 
     @property
     def is_open(self) -> bool:
@@ -155,13 +161,8 @@ class Shell(App[int]):
         self.show_way()
 
     def show_way(self) -> None:
-        """The footer: keys of the place, and the way here."""
-        for screen in self.screen_stack:
-            trail: tuple[str, ...] = (self.mode,)
-            if isinstance(screen, HostScreen):
-                trail = (self.mode, screen.host)
-            for foot in screen.query(Foot):
-                foot.show(Home.HOST if isinstance(screen, HostScreen) else Home(self.mode), trail)
+        """The footer of a mode; a host's screen tells its own."""
+        self.screen_stack[0].query_one(Foot).show(Home(self.mode), (self.mode,))
 
     def say(self, text: str) -> None:
         """A sentence at the bottom, for a while."""
@@ -201,6 +202,8 @@ class Shell(App[int]):
     # The end
 
     async def on_unmount(self) -> None:
+        """Nobody may ask what is known once that is closed."""
+        self.workers.cancel_all()
         await self.live.asking.close()
         await asyncio.to_thread(self.live.close)
 

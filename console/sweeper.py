@@ -15,16 +15,18 @@ from pathlib import Path
 
 END_TIMEOUT_S = 5.0
 LINES_KEPT = 20
-REFUSED = 4
-"""Its exit code where another process sweeps already."""
+
+
+def own_argv(fleet_file: Path) -> list[str]:
+    """This fleetctl on the same fleet, as a process that says plain sentences; its command is to follow."""
+    return [sys.executable, "-m", "console.cli", "--fleet", str(fleet_file), "--color", "never"]
 
 
 class Sweeper:
     """At most one process at a time."""
 
     def __init__(self, fleet_file: Path) -> None:
-        self._argv = [sys.executable, "-m", "console.cli", "--fleet", str(fleet_file), "--color", "never"]
-        self._argv += ["collect", "--watch", "--attached"]
+        self._argv = [*own_argv(fleet_file), "collect", "--watch", "--attached"]
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=LINES_KEPT)
 
@@ -35,10 +37,6 @@ class Sweeper:
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
-
-    @property
-    def was_refused(self) -> bool:
-        return self._process is not None and self._process.poll() == REFUSED
 
     @property
     def last_words(self) -> str:

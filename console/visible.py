@@ -24,8 +24,8 @@ _PLAIN = str.maketrans(
     {"…": "...", "→": "->", "►": ">", "×": "x", "–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"'}
     | {"\ufffd": "?"}
 )
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Cut = Literal["middle", "end"]
 
@@ -168,8 +168,8 @@ def clock_words(at: datetime, now: datetime) -> str:
     if days == 0:
         return f"{local:%H:%M}"
     if days < 7:
-        return f"{_DAYS[local.weekday()]} {local:%H:%M}"
-    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+        return f"{DAYS[local.weekday()]} {local:%H:%M}"
+    return f"{local.day} {MONTHS[local.month - 1]} {local.year}"
 
 
 def size_words(size_bytes: float) -> str:

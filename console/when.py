@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from collectors.errors import ConfigError
 
@@ -11,6 +11,11 @@ _AGO = re.compile(r"([0-9]{1,6})(s|min|m|h|d|w)(?: ?ago)?", flags=re.ASCII)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})", flags=re.ASCII)
 FORMS = "2h, 3d ago, 14:30, yesterday, 2026-11-24, 2026-11-24 03:12 or 2026-11-24T03:12:00Z"
+
+
+def iso(at: datetime | None) -> str | None:
+    """A moment as JSON has it: UTC, whole seconds, `2026-11-24T03:12:00Z`; None stays None."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
 
 
 def parse_when(text: str, now: datetime, *, place: str) -> datetime:

@@ -8,7 +8,11 @@ import threading
 
 
 def end_with_input() -> None:
-    """From now on the end of standard input, whose other end the owner holds, interrupts this process."""
+    """From now on the end of standard input, whose other end the owner holds, interrupts this process.
+
+    Whoever was started in the background of a script was born deaf to interrupts: this one must hear them.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_wait, name="attached", daemon=True).start()
 
 

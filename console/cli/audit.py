@@ -92,7 +92,7 @@ def log(
             "head": head.whole,
             "record": [row.as_json() for row in rows],
         }
-        click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+        click.echo(json.dumps(document, ensure_ascii=console.is_plain, separators=(",", ":")))
     else:
         click.echo(_table(rows, Pen(console.colour, console.ascii), console.width), color=True)
 

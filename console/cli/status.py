@@ -12,9 +12,8 @@ from console.cli.context import Console, now
 from console.cli.picking import asked_for, pick, selection_options
 from console.cli.reading import read_view, read_whole
 from console.exit_codes import ExitCode, worst
-from console.fleet_view import FEED_STALE_AFTER_S
 from console.render import status_text
-from console.rows import FleetView
+from console.rows import FEED_STALE_AFTER_S, FleetView
 
 
 @click.command("status", help="The fleet as stored: versions, states, slots, and why.")

@@ -19,11 +19,10 @@ from textual.widgets import Input
 
 from console.board import Look
 from console.panes.lines import Lines
+from console.spans import Spans, code_of, drawn, joined, width_of
 from console.tone import Tone
 from console.visible import cells, count_words
 
-Spans = tuple[tuple[str, str], ...]
-"""Code and text of each span, side by side."""
 _TEXT_LEAST = 12
 
 
@@ -63,39 +62,39 @@ def status_line(state: FilterState, look: Look, width: int, *, is_typing: bool =
     sign = () if is_typing else _sign(state, look)
     for level in range(5):
         left, right = _left(state, look, level, is_typing=is_typing), _right(state, look, level)
-        used = _width(sign) + _width(left) + (3 + _width(right) if right else 0)
+        used = width_of(sign) + width_of(left) + (3 + width_of(right) if right else 0)
         if used + 2 <= width:
             break
-    text = _cut(sign, look, max(width - (used - _width(sign)) - 2, _TEXT_LEAST))
+    text = _cut(sign, look, max(width - (used - width_of(sign)) - 2, _TEXT_LEAST))
     spans = (("", " "), *text, *left)
-    gap = width - _width(spans) - _width(right) - 1
+    gap = width - width_of(spans) - width_of(right) - 1
     if gap < 0:  # not even the shortest fits
         words = look.pen.say("".join(part for _, part in spans), width - 1)
         return words + " " * (width - cells(words))
-    return _drawn(spans, look) + " " * gap + _drawn(right, look) + " "
+    return drawn(spans, look) + " " * gap + drawn(right, look) + " "
 
 
 def _sign(state: FilterState, look: Look) -> Spans:
-    accent, text, dim = (_code(look, tone) for tone in (Tone.ACCENT, Tone.TEXT, Tone.DIM))
+    accent, text, dim = (code_of(look, tone) for tone in (Tone.ACCENT, Tone.TEXT, Tone.DIM))
     shown = (text, look.pen.say(state.text)) if state.text else (dim, "every host")
     return (accent, "/"), ("", " "), shown
 
 
 def _cut(spans: Spans, look: Look, room: int) -> Spans:
     """With the text, which is the last of them, in what room there is."""
-    if not spans or _width(spans) <= room:
+    if not spans or width_of(spans) <= room:
         return spans
     code, text = spans[-1]
-    return (*spans[:-1], (code, look.pen.say(text, max(room - _width(spans[:-1]), 1))))
+    return (*spans[:-1], (code, look.pen.say(text, max(room - width_of(spans[:-1]), 1))))
 
 
 def _left(state: FilterState, look: Look, level: int, *, is_typing: bool) -> Spans:
     bright, dim, chosen, text = (
-        _code(look, tone) for tone in (Tone.BRIGHT, Tone.DIM, Tone.CHOSEN, Tone.TEXT)
+        code_of(look, tone) for tone in (Tone.BRIGHT, Tone.DIM, Tone.CHOSEN, Tone.TEXT)
     )
     parts: list[Spans] = []
     if is_typing and state.error:
-        parts.append(((_code(look, Tone.WARN), look.pen.say(state.error)),))
+        parts.append(((code_of(look, Tone.WARN), look.pen.say(state.error)),))
     elif state.is_narrowed:
         parts.append(((bright, count_words(state.listed)), (dim, f" of {count_words(state.hosts)}")))
     else:
@@ -112,7 +111,7 @@ def _left(state: FilterState, look: Look, level: int, *, is_typing: bool) -> Spa
         parts.append(((text, count_words(state.waiting)), (dim, words)))
     gap = 3 if level == 0 else 2
     lead = () if is_typing else (("", " " * gap),)
-    return (*lead, *_joined(parts, gap))
+    return (*lead, *joined(parts, gap))
 
 
 _ATTENTION = ((" needs attention", " need attention"), (" attention", " attention"))
@@ -129,8 +128,8 @@ def _right(state: FilterState, look: Look, level: int) -> Spans:
         words = _beside(state.reboots, _REBOOTS, level)
         parts.append(_toggle("w", state.reboots, words, look, is_on=state.only_reboots))
     if level < 3 and state.order:
-        parts.append(((_code(look, Tone.DIM), look.pen.say(state.order)),))
-    return _joined(parts, 3 if level == 0 else 2)
+        parts.append(((code_of(look, Tone.DIM), look.pen.say(state.order)),))
+    return joined(parts, 3 if level == 0 else 2)
 
 
 def _beside(count: int, words: Sequence[tuple[str, str]], level: int) -> str:
@@ -142,33 +141,14 @@ def _toggle(key: str, count: int, words: str, look: Look, *, is_on: bool) -> Spa
     if is_on:
         return ((look.paint.key, f" {key} {number}{words} "),)
     return (
-        (_code(look, Tone.ACCENT), key),
-        (_code(look, Tone.TEXT), f" {number}"),
-        (_code(look, Tone.DIM), words),
+        (code_of(look, Tone.ACCENT), key),
+        (code_of(look, Tone.TEXT), f" {number}"),
+        (code_of(look, Tone.DIM), words),
     )
-
-
-def _code(look: Look, tone: Tone) -> str:
-    return look.paint.tones.get(tone, "")
 
 
 def _bold(code: str) -> str:
     return f"1;{code}" if code else "1"
-
-
-def _width(spans: Spans) -> int:
-    return sum(cells(text) for _, text in spans)
-
-
-def _drawn(spans: Spans, look: Look) -> str:
-    return "".join(look.pen.code(code, text) for code, text in spans)
-
-
-def _joined(parts: Sequence[Spans], gap: int) -> Spans:
-    spans: list[tuple[str, str]] = []
-    for part in parts:
-        spans += [*([("", " " * gap)] if spans else []), *part]
-    return tuple(spans)
 
 
 class _Typing(Input):

@@ -6,7 +6,6 @@ marked, filtered, sorted, grouped and folded is this pane's own.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -91,7 +90,8 @@ class FleetPane(Vertical):
         self.marks: frozenset[str] = frozenset()
         self.listing = Listing()
         self._page: HostPage | None = None
-        self._chosen: str | None = None
+        self.chosen: str | None = None
+        """The host under the cursor."""
         self._range: tuple[int, frozenset[str]] | None = None
         """The place where a range began, and the marks before."""
         self._wants_panel = True
@@ -123,7 +123,6 @@ class FleetPane(Vertical):
         keeps_order = bool(self.listing.roster.rows) and self.table.has_focus and self.table.is_touched
         if self.listing.take(board.view.rows, keep_order=keeps_order).is_new:
             self._drop_lost_marks()
-            gc.freeze()  # else a search for garbage among 50,000 rows keeps some key waiting for 60 ms
         self._redraw()
 
     def show_page(self, page: HostPage) -> None:
@@ -140,6 +139,10 @@ class FleetPane(Vertical):
     def shown_rows(self) -> list[HostRow]:
         """The hosts that filter and toggles let through, in order, those in folds too."""
         return self.listing.rows()
+
+    def row(self, name: str) -> HostRow | None:
+        """What is known of a host of the fleet, listed or not."""
+        return self.listing.roster.row(name)
 
     @property
     def filter_text(self) -> str:
@@ -195,8 +198,8 @@ class FleetPane(Vertical):
     def _tell_host(self) -> None:
         host = self.table.host
         name = host.name if host is not None else None
-        if name != self._chosen:
-            self._chosen = name
+        if name != self.chosen:
+            self.chosen = name
             self.post_message(self.HostChosen(name))
 
     def on_resize(self, event: events.Resize) -> None:

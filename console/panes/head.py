@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
-from textual.strip import Strip
-from textual.widget import Widget
 
-from console import ink
 from console.board import Board, Look
 from console.head_line import Answered, count_answered, head_lines, head_zones
+from console.panes.lines import Drawn
 from console.rows import HostRow
 
 RULED_FROM = 30
 """Lines of the terminal from which the head has a rule under it."""
 
 
-class Head(Widget):
+class Head(Drawn):
     """The board down (`show`), a clicked mode up (`ModeAsked`)."""
 
     @dataclass
@@ -32,7 +30,6 @@ class Head(Widget):
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.look = look
-        self.lines: list[str] = []
         self._board: Board | None = None
         self._mode = ""
         self._rows: Sequence[HostRow] | None = None
@@ -52,19 +49,12 @@ class Head(Widget):
         if self._board is None or not self.size.width:
             return
         is_ruled = self.size.height > 1
-        drawn = head_lines(
-            self._board, self._answered, self._mode, self.look, self.size.width, is_ruled=is_ruled
+        self.put(
+            head_lines(self._board, self._answered, self._mode, self.look, self.size.width, is_ruled=is_ruled)
         )
-        if drawn != self.lines:
-            self.lines = drawn
-            self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return 2 if viewport.height >= RULED_FROM else 1
-
-    def render_line(self, y: int) -> Strip:
-        line = self.lines[y] if y < len(self.lines) else ""
-        return ink.strip(line, self.rich_style, self.size.width)
 
     def on_resize(self) -> None:
         self._draw()

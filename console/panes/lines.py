@@ -11,16 +11,14 @@ from textual.widget import Widget
 from console import ink
 
 
-class Lines(Widget):
-    """Draws exactly the lines it was given; as high as they are many where its height is `auto`."""
-
-    DEFAULT_CSS = "Lines { height: auto; width: 1fr; }"
+class Drawn(Widget):
+    """Draws exactly the lines that were put on it; as high as they are many where its height is `auto`."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.lines: tuple[str, ...] = ()
 
-    def show(self, lines: Sequence[str]) -> None:
+    def put(self, lines: Sequence[str]) -> None:
         """Lines of spans (`console.ink`); the screen is touched only where they differ from before."""
         lines = tuple(lines)
         if lines == self.lines:
@@ -35,3 +33,12 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         line = self.lines[y] if y < len(self.lines) else ""
         return ink.strip(line, self.rich_style, self.size.width)
+
+
+class Lines(Drawn):
+    """Lines down (`show`), nothing up."""
+
+    DEFAULT_CSS = "Lines { height: auto; width: 1fr; }"
+
+    def show(self, lines: Sequence[str]) -> None:
+        self.put(lines)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from actions import engine
 from actions.brief import brief, packed
-from actions.engine import REACH, decode_facts, judged, kept, record, rejudge
+from actions.engine import REACH, decode_facts, instant, judged, kept, parsed, record, rejudge
 from actions.situation import Situation, Wish, situation
 from collectors import store, tables
 from collectors.changes import differences
@@ -315,3 +315,9 @@ def _at(document: object, path: str) -> object:
         key = step.replace("~1", "/").replace("~0", "~")
         document = document.get(key) if isinstance(document, dict) else None
     return document
+
+
+def test_a_moment_is_stored_in_utc_whatever_zone_it_was_typed_in() -> None:
+    berlin = datetime(2026, 8, 20, 5, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert instant(berlin) == "2026-08-20T03:12:00.000Z"
+    assert parsed(instant(berlin)) == berlin
