@@ -14,9 +14,10 @@ import msgspec
 
 from actions.situation import Situation
 from collectors.extensions import dangling, lost
-from collectors.facts import HostFacts, Operation, Slot, SlotName
+from collectors.facts import HostFacts, Slot, SlotName
 from collectors.memory import Memory
 from collectors.reboots import reboots_by_itself
+from collectors.slots import staged_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,7 @@ def slot_version(facts: HostFacts, memory: Memory | None, name: SlotName) -> tup
     """The release in a slot and how it is known: running, staged (told now), or remembered."""
     if name is facts.running:
         return (facts.os.version_id, "running") if facts.os.version_id else None
-    told = facts.new_version if facts.operation is Operation.NEED_REBOOT else None
-    if told is None and facts.attempt is not None and facts.attempt.staged:
-        told = facts.attempt.offered_version
+    told = staged_version(facts)
     if told is not None and facts.slots is not None and not facts.slots[name].successful:
         return told, "update_engine"
     known = memory.slots.get(name) if memory else None

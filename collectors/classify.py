@@ -32,7 +32,7 @@ from collectors.reboots import (
     reboots_by_itself,
     window,
 )
-from collectors.slots import Fallback, fallback, is_rollback_armed, is_staged, pair
+from collectors.slots import Fallback, fallback, is_rollback_armed, is_staged, pair, staged_version
 
 UPDATER, SYSEXT = "update-engine.service", "systemd-sysext.service"
 ESSENTIAL = {
@@ -215,7 +215,7 @@ def _flags(facts: HostFacts, name: SlotName) -> str:
 
 def _update(facts: HostFacts) -> Iterator[Reason]:
     operation = facts.operation
-    version = facts.new_version or "a release whose version is not known"
+    version = facts.new_version or staged_version(facts) or "a release whose version is not known"
     if operation is Operation.CHECKING:
         yield Reason("staging", "asking the update server", str(operation), "staging")
     elif operation is not None and (operation.overwrites_other_slot):

@@ -13,7 +13,7 @@ from datetime import datetime
 from collectors.classify import failed_attempt
 from collectors.facts import HostFacts, Operation, SlotName
 from collectors.parse.os_release import version_key
-from collectors.slots import Fallback, fallback, is_staged
+from collectors.slots import Fallback, fallback, is_staged, staged_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _other_slot(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
         slots.pop(other, None)
         return replace(memory, slots=slots, attempt_at=memory.attempt_at or at)
     if is_staged(facts) or facts.operation is Operation.NEED_REBOOT:
-        version = facts.new_version or (attempt.offered_version if attempt and attempt.staged else None)
+        version = staged_version(facts)
         if version:
             slots[other] = SlotMemory(version, "staged", at)
         elif held is not None and held.source != "staged":

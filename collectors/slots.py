@@ -37,6 +37,14 @@ def is_staged(facts: HostFacts) -> bool | None:
     return chosen is other.name and other.tries >= 1 and not other.successful
 
 
+def staged_version(facts: HostFacts) -> str | None:
+    """The release that was staged in this boot, as the updater tells it, or as its journal did before it
+    restarted; None where neither says so."""
+    told = facts.new_version if facts.operation is Operation.NEED_REBOOT else None
+    attempt = facts.attempt
+    return told or (attempt.offered_version if attempt is not None and attempt.staged else None)
+
+
 def is_rollback_armed(facts: HostFacts) -> bool:
     """The next boot is the other slot, which was good before, and no update put it there.
 

@@ -26,6 +26,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from scenes import FLEET_SCENES, HISTORY_SCENES, drawn  # noqa: E402 - beside this script
 
 FONT = "DejaVu Sans Mono"
+CELL_WIDTH, FONT_ADVANCE = 12.2, 1233 / 2048
+"""Rich's cell in px; how wide a character of the font is for its size."""
 _INK, _PALE = (200, 210, 220), (125, 139, 154)
 _BAD, _WARN, _MOVING, _CHOSEN, _ACCENT = (
     (250, 106, 112),
@@ -67,6 +69,8 @@ def picture(name: str, text: str, width: int) -> None:
 def save(name: str, svg: str) -> None:
     """An SVG as Rich draws it, made to load nothing, and its PNG."""
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
+    # A cell is 12.2 wide: the font at 20 px is narrower, and viewers that pass over textLength would drift.
+    svg = svg.replace("font-size: 20px", f"font-size: {CELL_WIDTH / FONT_ADVANCE:.3f}px")
     # Some viewers drop blanks at the ends of a text unless they are told not to.
     svg = svg.replace("<text ", '<text xml:space="preserve" ')
     path = HERE / f"{name}.svg"

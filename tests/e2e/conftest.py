@@ -12,7 +12,6 @@ import pytest
 
 from tests.e2e import sshd
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Tests that were started in the background of a script: programs that they interrupt must hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
