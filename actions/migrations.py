@@ -66,3 +66,66 @@ _ONLY_APPEND = (
     BEGIN SELECT raise(ABORT, 'evidence is append-only'); END""",
 )
 """The first also stops INSERT OR REPLACE, which deletes a row without asking the trigger for deletions."""
+
+
+@orders()
+def m002_orders(db: Database) -> None:
+    """Orders, their hosts, and what is wanted of hosts beside the fleet file."""
+    for statement in (_ORDERS, _ORDER_HOSTS, _OPEN_HOSTS, _HOST_ORDERS, _PINS, _QUARANTINE, _ORDERS_VIEW):
+        db.conn.execute(statement)
+
+
+_ORDERS = """CREATE TABLE orders (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,            -- when it was confirmed
+    verb TEXT NOT NULL,
+    asked TEXT NOT NULL,         -- what was asked for, JSON
+    actor TEXT NOT NULL,         -- who asked, JSON
+    at_once INTEGER NOT NULL,    -- hosts at work at the same time
+    stops INTEGER NOT NULL,      -- 1: the first host that is not as ordered ends it
+    after TEXT,                  -- the order of which it is a consequence
+    ended_at TEXT                -- null: open
+) STRICT"""
+
+_ORDER_HOSTS = """CREATE TABLE order_hosts (
+    order_id TEXT NOT NULL REFERENCES orders (id),
+    host TEXT NOT NULL,
+    place INTEGER NOT NULL,      -- whose turn is when
+    phase TEXT NOT NULL,
+    since TEXT NOT NULL,
+    step TEXT NOT NULL,          -- what is sent, and what must be seen, JSON
+    sent_at TEXT,                -- since when its evidence is awaited
+    code TEXT,                   -- of its outcome
+    text TEXT,
+    evidence TEXT,               -- what was seen, JSON
+    PRIMARY KEY (order_id, host)
+) STRICT, WITHOUT ROWID"""
+
+_OPEN_HOSTS = """CREATE UNIQUE INDEX order_hosts_at_work ON order_hosts (host)
+WHERE phase IN ('intent', 'sent')"""
+"""No host has two orders at work, whoever runs them."""
+
+_HOST_ORDERS = "CREATE INDEX order_hosts_of_host ON order_hosts (host, since)"
+
+_PINS = """CREATE TABLE pins (
+    host TEXT PRIMARY KEY,
+    version TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT"""
+
+_QUARANTINE = """CREATE TABLE quarantine (
+    machine_id TEXT NOT NULL,    -- of the machine, whatever its name
+    version TEXT NOT NULL,       -- that it is not to get again
+    host TEXT NOT NULL,          -- its name then
+    reason TEXT NOT NULL,
+    order_id TEXT,
+    at TEXT NOT NULL,
+    PRIMARY KEY (machine_id, version)
+) STRICT, WITHOUT ROWID"""
+
+_ORDERS_VIEW = """CREATE VIEW orders_of_hosts AS SELECT
+    order_hosts.host, orders.at, orders.verb, orders.id AS order_id, phase, since, code, text,
+    json_extract(asked, '$.version') AS version, json_extract(actor, '$.login') AS login
+FROM order_hosts JOIN orders ON orders.id = order_hosts.order_id"""

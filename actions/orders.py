@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from actions.record import Actor
+
 
 class Verb(StrEnum):
     """Verbs that send something to a host."""
@@ -187,3 +189,35 @@ class Outcome:
     text: str
     evidence: Mapping[str, object] = field(default_factory=dict)
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order, decoded."""
+
+    id: str
+    at: datetime
+    asked: Asked
+    actor: Actor
+    at_once: int = 1
+    stops: bool = False
+    """The first host that is not as ordered ends it."""
+    after: str | None = None
+    """The order of which it is a consequence."""
+    ended_at: datetime | None = None
+
+    @property
+    def lease_name(self) -> str:
+        return f"order {self.id}"
+
+
+def asked_words(asked: Asked) -> str:
+    """`stage 4593.2.5`, `channel beta`, `updates off`; forces and their reasons behind it."""
+    words = [str(asked.verb), *filter(None, (asked.version, asked.channel, asked.mode))]
+    if asked.payload:
+        words.append("from a payload")
+    if asked.and_updates_off:
+        words.append("and updates off")
+    words += [f"dropping {name}" for name in asked.accept_drop]
+    words += [f"forced {force} ({reason})" for force, reason in asked.forces.items()]
+    return " ".join(words)

@@ -137,16 +137,16 @@ def _proof(asked: Asked, look: Look, facts: HostFacts) -> Iterator[Refusal]:
 
 
 def _engine(facts: HostFacts) -> Iterator[Refusal]:
-    """Without the updater no new boot is confirmed, and the one after it falls back."""
+    """Without the updater no new boot is confirmed, and the one after it falls back.
+
+    That it is `disabled` says nothing: the image itself starts it, by a link in /usr.
+    """
     unit = facts.units.get(UPDATER)
     if unit is None:
         yield refusal("engine-unread", "whether update-engine will run is not known", "ask again", UPDATER)
     elif unit.is_masked:
         why = "update-engine is masked: the new boot would never be confirmed"
         yield refusal("engine-masked", why, REMEDIES["masked"], UPDATER)
-    elif unit.file_state == "disabled":
-        why = "update-engine is disabled: it will not run after the boot, and not confirm it"
-        yield refusal("engine-masked", why, "systemctl enable update-engine.service on the host", UPDATER)
 
 
 def _inhibited(look: Look) -> Iterator[Refusal]:

@@ -113,7 +113,6 @@ def _preflight(verb: Verb, look: Look) -> Iterator[Refusal]:
     if extra is None or not extra.complete:
         why = "the preflight was not answered" if extra is None else "the preflight's answer breaks off"
         yield refusal("preflight-unread", why, remedy, "preflight")
-    if extra is None:
         return
     missing = [name for name, value in _wanted(verb, look, extra).items() if value is None]
     missing += [f"section {name}" for name, _ in extra.unread if name == "order"]

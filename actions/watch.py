@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from datetime import datetime, timedelta
 from actions.collect import Swept, collect
 from actions.engine import answered, instant, parsed
 from actions.history import forget_before
+from actions.leases import claim, give_back
 from collectors import store, tables
 from collectors.fleet_model import Fleet
 from collectors.records import Lease
@@ -27,10 +26,6 @@ LONGEST_WAIT = 16
 SPREAD = 0.8
 """Part of the interval over which looks begin; the rest is for the slow ones."""
 FORGET_EVERY = timedelta(days=1)
-
-
-class Busy(Exception):
-    """Another process sweeps this database."""
 
 
 @dataclass(slots=True)
@@ -70,37 +65,9 @@ class Setup:
     feed: Feed
 
 
-def owner_name(pid: int) -> str:
-    """Who a process of this machine is, for the lease."""
-    return f"{socket.gethostname()} pid {pid}"
-
-
-def take_over(conn: sqlite3.Connection, owner: str, interval_s: float) -> Lease:
+def take_over(conn: sqlite3.Connection, interval_s: float) -> Lease:
     """The sweeper's lease, for three intervals. Raises Busy where a living process has it."""
-    now = utc_now()
-    until = now + timedelta(seconds=max(SHORTEST_LEASE_S, 3 * interval_s))
-    with store.transaction(conn):
-        other = tables.lease_owner(conn, SWEEPER, instant(now))
-        if other is not None and other != owner and _has_died(other):
-            tables.end_lease_of(conn, SWEEPER)
-        found = tables.take_lease(conn, SWEEPER, owner, instant(now), instant(until))
-    if isinstance(found, Lease):
-        return found
-    raise Busy(f"{found[0]} sweeps this fleet already, until {found[1]} at least")
-
-
-def _has_died(owner: str) -> bool:
-    """Whether the owner was a process of this machine that is gone; unknown is no."""
-    host, _, pid = owner.rpartition(" pid ")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return claim(conn, SWEEPER, max(SHORTEST_LEASE_S, 3 * interval_s))
 
 
 async def watch(
@@ -115,14 +82,14 @@ async def watch(
 
     Raises Busy before anything is asked, tables.LeaseLost when somebody took over in the meantime.
     """
-    owner, lanes, number = owner_name(os.getpid()), Lanes(), 0
+    lanes, number = Lanes(), 0
     loop = asyncio.get_running_loop()
-    lease = take_over(conn, owner, current().fleet.sweep.interval_s)
+    lease = take_over(conn, current().fleet.sweep.interval_s)
     try:
         while passes is None or number < passes:
             begun, setup = loop.time(), current()
             interval_s = setup.fleet.sweep.interval_s
-            lease = take_over(conn, owner, interval_s)
+            lease = take_over(conn, interval_s)
             hosts = lanes.due(host.name for host in setup.fleet.hosts)
             swept = await collect(
                 setup.fleet,
@@ -142,8 +109,7 @@ async def watch(
             if passes is None or number < passes:
                 await asyncio.sleep(max(0.0, begun + interval_s - loop.time()))
     finally:
-        with store.transaction(conn):
-            tables.end_lease(conn, lease)
+        give_back(conn, lease)
 
 
 def forget_old(conn: sqlite3.Connection, fleet: Fleet, now: datetime | None = None) -> None:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from actions.engine import instant
-from actions.watch import SWEEPER, owner_name
+from actions.leases import owner_name
+from actions.watch import SWEEPER
 from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import file_stamp, load_feed

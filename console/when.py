@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from collectors.errors import ConfigError
 
 _AGO = re.compile(r"([0-9]{1,6})(s|min|m|h|d|w)(?: ?ago)?", flags=re.ASCII)
+_SPAN = re.compile(r"([0-9]{1,6})(s|m|min|h|d)", flags=re.ASCII)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})", flags=re.ASCII)
 FORMS = "2h, 3d ago, 14:30, yesterday, 2026-11-24, 2026-11-24 03:12 or 2026-11-24T03:12:00Z"
@@ -29,6 +30,14 @@ def parse_when(text: str, now: datetime, *, place: str) -> datetime:
     if found > now:
         raise ConfigError(place, repr(text), "lies in the future")
     return found
+
+
+def parse_span(text: str, *, place: str) -> float:
+    """How long, in seconds: `90s`, `20m`, `2h`. Raises ConfigError that names `place` (the option)."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None or not int(found[1]):
+        raise ConfigError(place, repr(text), "is no time span; write 90s, 20m or 2h")
+    return float(int(found[1]) * _UNITS[found[2]])
 
 
 def _moment(text: str, now: datetime) -> datetime | None:

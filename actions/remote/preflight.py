@@ -1,7 +1,8 @@
 """What a verb must know of a host beyond the probe: one exec, read-only. `extra` reads the answer.
 
 The answer comes in the probe's frame. Everything is asked as root; where sudo refuses nothing is answered and
-all of `Extra` is None. Unlike the probe it may wake the automount of /boot.
+all of `Extra` is None. Unlike the probe it may wake the automount of /boot. The order's unit is first:
+where that is over, all that follows was read after its end.
 stdin: the mark, then an order id or `-`, a line each.
 """
 
@@ -35,6 +36,19 @@ printf "%s\\n" "$w"
 printf "%s\\n" "$t" | tail -c {JOURNAL_BYTES}
 E $r
 }}
+if [ "$O" != - ]; then
+B unit
+timeout -k 1 6 systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus \
+"fleetctl-$O.service" </dev/null
+E $?
+B log
+r=1
+[ ! -e "$D/$O.log" ] || {{
+tail -c 4096 "$D/$O.log"
+r=$?
+}}
+E $r
+fi
 journal journal 0
 timeout 10 journalctl -q -b -1 -n 1 </dev/null >/dev/null 2>&1 && journal before -1
 B boot
@@ -105,19 +119,6 @@ E 0
 B var_tmp
 stat -f -c "%S %b %a" /var/tmp
 E $?
-if [ "$O" != - ]; then
-B unit
-timeout -k 1 6 systemctl show -p LoadState,ActiveState,SubState,Result,ExecMainStatus \
-"fleetctl-$O.service" </dev/null
-E $?
-B log
-r=1
-[ ! -e "$D/$O.log" ] || {{
-tail -c 4096 "$D/$O.log"
-r=$?
-}}
-E $r
-fi
 printf "%s Z %s\\n" "$M" "$N"
 """
 

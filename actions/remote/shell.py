@@ -48,9 +48,10 @@ def sudoers_line(user: str, argv: Sequence[str]) -> str:
     """A line for sudoers that allows this user this argv and nothing else.
 
     sudo joins the arguments with blanks and compares by fnmatch, after its own escapes are gone, so a
-    backslash is escaped twice: man 5 sudoers, "Other special characters" and "Wildcards".
+    backslash is escaped twice: man 5 sudoers, "Other special characters" and "Wildcards". It takes a run of
+    blanks for one, unless all but the first are escaped.
     """
-    words = (re.sub(r"[*?\[\]!^:,=#]", r"\\\g<0>", word.replace("\\", "\\" * 4)) for word in argv[1:])
+    words = (re.sub(r"[*?\[\]!^:,=#]|(?<= ) ", r"\\\g<0>", word.replace("\\", "\\" * 4)) for word in argv[1:])
     return f"{user} ALL=(root) NOPASSWD: {argv[0]} {' '.join(words)}\n"
 
 

@@ -3,7 +3,8 @@
 The root hash stands in the kernel file as 64 hex digits, at 64 on amd64 and at 512 on arm64; the tree follows
 the file system in the same partition, at the size that its superblock tells, else at 1065345024, where a
 verity superblock must begin and must cover the whole file system. All of it is read in a private mount
-namespace, nothing is written. What is not proved is `unproved`, with a reason: never intact.
+namespace, where an automount cannot be woken, so /boot is woken before; nothing is written. What is not
+proved is `unproved`, with a reason: never intact.
 Sources: flatcar/scripts:build_library/{disk_util,build_image_util.sh}@ab6d76d; flatcar/bootengine@6c2fba4;
 superblock: cryptsetup's docs/on-disk-format and lib/verity/verity.c.
 stdin: the mark, then the slot's letter, a line each. stdout: one line, `MARK proof WORD [DETAIL]`.
@@ -24,8 +25,10 @@ VERIFY_TIMEOUT_S = 600
 
 _TEXT = (
     r"""
-[ "${1-}" = private ] || exec unshare -m --propagation private /bin/bash --norc --noprofile -c \
-"$BASH_EXECUTION_STRING" "$0" private
+[ "${1-}" = private ] || {
+ls /boot/. >/dev/null 2>&1
+exec unshare -m --propagation private /bin/bash --norc --noprofile -c "$BASH_EXECUTION_STRING" "$0" private
+}
 """
     + SETTING
     + r"""

@@ -22,7 +22,7 @@ from actions.remote.shell import KEEPING, LOCKSMITHD
 PAYLOAD_DIR = "/var/tmp/fleetctl-{order}"
 """Where the console puts payloads; the order removes it at every end."""
 MOST_EXTENSIONS = 8
-_FILE = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+FILE_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _SUM = "[0-9a-f]{64}"
 
 
@@ -37,7 +37,7 @@ class PayloadFile:
 _FORMS = {
     "version": words.VERSION_OR_NONE,
     "hold": words.YES_NO,
-    "payload": f"^(-|{_FILE} {_SUM})$",
+    "payload": f"^(-|{FILE_NAME} {_SUM})$",
     **{
         f"extension_{number}": f"^(-|(oem|flatcar)-[a-z0-9._-]{{1,64}}[.]gz {_SUM})$"
         for number in range(1, MOST_EXTENSIONS + 1)
@@ -125,6 +125,11 @@ sleep 2
 done
 return 81
 }
+end_line() {
+local f
+f=$(readlink -f "$CONF") && [ -s "$f" ] || return 0
+[ "$(tail -c 1 "$f" | od -An -tx1)" = " 0a" ] || printf "\\n" >>"$f"
+}
 exact() {
 local r
 given || return 83
@@ -132,12 +137,16 @@ keep_conf && keep_engine || {
 tell update.conf could not be kept
 return 81
 }
+end_line || {
+tell update.conf could not be written
+return 81
+}
 tell staging "${I[version]}"
 set -o pipefail
-flatcar-update "${A[@]}" </dev/null 2>&1 | cat
+setsid -w flatcar-update "${A[@]}" </dev/null 2>&1 | cat
 r=$?
 tell flatcar-update ended with $r
-[ $r = 0 ] || return 81
+[ $r = 0 ] || [ "$(operation)" = UPDATE_STATUS_UPDATED_NEED_REBOOT ] || return 81
 }
 body() {
 local r=0

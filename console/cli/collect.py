@@ -8,7 +8,7 @@ import click
 
 from actions.collect import Swept
 from actions.engine import REACH
-from actions.watch import Busy
+from actions.leases import Busy
 from collectors.records import Change
 from collectors.tables import LeaseLost
 from console.cli.attached import end_with_input
@@ -41,7 +41,11 @@ def command(
             raise click.UsageError("--watch asks the whole fleet: leave the selection out")
         try:
             watch_fleet(console, loaded, lambda swept: _told(console, swept))
-        except (Busy, LeaseLost) as error:
+        except Busy as error:
+            text = f"{error.owner} sweeps this fleet already, until {error.until} at least"
+            click.echo(f"fleetctl: {text}", err=True)
+            return ExitCode.REFUSED
+        except LeaseLost as error:
             click.echo(f"fleetctl: {error}", err=True)
             return ExitCode.REFUSED
         return ExitCode.OK

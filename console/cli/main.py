@@ -27,6 +27,15 @@ COMMANDS = {
     "logs": "a host's updater log",
     "ssh": "a terminal on a host, with the fleet's user, key, jump and host key",
     "diff": "what changed since a moment, or how two hosts differ",
+    "stage": "write a release to the other slot",
+    "cancel": "unstage: the running slot boots next again",
+    "activate": "reboot into the staged slot, with proof",
+    "reboot": "reboot into the slot that runs, with proof",
+    "roll-back": "back to the other slot's older release, proved intact",
+    "channel": "let hosts follow another channel",
+    "updates": "switch the hosts' own updates on or off",
+    "repair": "put right what interrupted programs leave behind",
+    "run": "carry an order out, or follow it; alone: list orders",
     "hold": "mark hosts that must not be rebooted",
     "unhold": "take a hold back",
     "acknowledge": "take note of a reversion or a failure",
@@ -47,7 +56,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"console.cli.{cmd_name}").command
+        command = import_module(f"console.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

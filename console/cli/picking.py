@@ -50,7 +50,9 @@ def pick(view: FleetView, selection: Sequence[str], hosts: Sequence[str], groups
     return Picked([row for row in view.rows if chosen.matches(row)], chosen.text)
 
 
-def exactly(view: FleetView, selection: Sequence[str]) -> list[str]:
+def exactly(
+    view: FleetView, selection: Sequence[str], hosts: Sequence[str] = (), groups: Sequence[str] = ()
+) -> list[str]:
     """The hosts that a verb means: exact names, node sets, @group and field:value only.
 
     Raises ConfigError for anything looser, with what it would have matched.
@@ -59,7 +61,7 @@ def exactly(view: FleetView, selection: Sequence[str]) -> list[str]:
 
     names = [row.name for row in view.rows]
     known = sorted({group for row in view.rows for group in row.groups})
-    chosen = parse_arguments(selection, names, known)
+    chosen = parse_arguments(selection, names, known, exact=hosts, in_groups=groups)
     found = [row.name for row in view.rows if chosen.matches(row)]
     if chosen.loose:
         shown = ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")

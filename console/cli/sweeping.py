@@ -172,6 +172,9 @@ class Progress:
         self.is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def seen(self, seen: Observation) -> None:
+        self.one_more()
+
+    def one_more(self) -> None:
         self.done += 1
         if self.is_live and (self.done % 10 == 0 or self.done == self.total):
             click.echo(f"\r{self.done} of {self.total} hosts asked", nl=False, err=True)

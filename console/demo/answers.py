@@ -24,13 +24,24 @@ Named = tuple[str, Section]
 
 
 def answer(
-    host: SimulatedHost, mark: str, at: datetime, *, uid: int = CORE_UID, units: tuple[str, ...] = ()
+    host: SimulatedHost,
+    mark: str,
+    at: datetime,
+    *,
+    uid: int = CORE_UID,
+    units: tuple[str, ...] = (),
+    order: bytes | None = None,
+    updating: bool = False,
 ) -> bytes:
     """The probe's whole output on this host.
 
-    `units` are the probe's own arguments. Where the host is cut off, its last byte is inside of a section.
+    `units` are the probe's own arguments, `order` is the order file's content, `updating` says whether a
+    flatcar-update runs. Where the host is cut off, its last byte is inside of a section.
     """
-    main = [_overridden(host, item) for item in _sections(host, at, units)]
+    found = {"order": Section(b"", 1) if order is None else Section(order, 0)}
+    found |= {"updater": tools.text("3417\n")} if updating else {}
+    sections = ((name, found.get(name, section)) for name, section in _sections(host, at, units))
+    main = [_overridden(host, item) for item in sections]
     root = [_overridden(host, item) for item in _root_sections(host)]
     parts = [f"{mark} V {PROBE_VERSION} {uid}\n".encode()]
     parts += [_framed(mark, item) for item in main]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from actions.remote.shell import _WRAP
 from collectors.probe import probe_command
 from console.demo import files, tools
 from console.demo.world import SimulatedHost
@@ -49,6 +50,8 @@ class Step:
     @property
     def reads_stdin(self) -> bool:
         """Whether it waits for the end of its input."""
+        if _WRAP in self.argv:
+            return True
         programs = [word for word in self.argv if not word.startswith("-")]
         programs = programs[1:] if programs[:1] == ["sudo"] else programs
         return programs == ["cat"] or (bool(programs) and programs[0] in _READS_STDIN)

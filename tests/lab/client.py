@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.transport import Target
-from tests.lab import control
+from tests.lab import control, gpt
 from tests.lab.machine import HostInfo, host_named, host_names
 from tests.lab.settings import KNOWN_HOSTS, LAB_DIR
 from tests.lab.system import CompletedText, LabError
@@ -81,6 +81,12 @@ class Lab:
         """
         return control.ssh(host_named(_name(host)), command, stdin=stdin, timeout_s=timeout_s)
 
+    def exchange(
+        self, host: str | LabHost, command: str, stdin: bytes, *, timeout_s: float = 30.0
+    ) -> subprocess.CompletedProcess[bytes]:
+        """As `run`, byte for byte. Raises subprocess.TimeoutExpired."""
+        return control.ssh_bytes(host_named(_name(host)), command, stdin=stdin, timeout_s=timeout_s)
+
     def read(self, host: str | LabHost, command: str) -> str:
         """The command's stdout without blanks around it. Raises LabError unless it ends with 0."""
         done = self.run(host, command)
@@ -105,6 +111,16 @@ class Lab:
         """Boot flags of A and B, as cgpt shows them."""
         text = self.read(host, "sudo cgpt show $(rootdev -s -d /usr)")
         return {found[1]: SlotFlags(*map(int, found.groups()[1:])) for found in _SLOT.finditer(text)}
+
+    def table(self, host: str | LabHost) -> dict[str, SlotFlags]:
+        """Boot flags of A and B in the disk's partition table itself, read without the host."""
+        found = gpt.Table.load(host_named(_name(host)).loop).usr()
+        fields = ("priority", "tries", "successful")
+        return {part.label[-1]: SlotFlags(*(part.get(field) for field in fields)) for part in found}
+
+    def slot_device(self, host: str | LabHost, slot: str) -> Path:
+        """The slot's partition as this machine names it: what the host sees too."""
+        return Path(f"{host_named(_name(host)).loop}p{3 if slot == 'A' else 4}")
 
     def version(self, host: str | LabHost) -> str:
         return self.read(host, ". /usr/lib/os-release && echo $VERSION_ID")

@@ -212,6 +212,14 @@ def ssh(info: HostInfo, command: str, *, stdin: str = "", timeout_s: float = 30.
     )
 
 
+def ssh_bytes(
+    info: HostInfo, command: str, *, stdin: bytes, timeout_s: float = 30.0
+) -> subprocess.CompletedProcess[bytes]:
+    """As `ssh`, byte for byte: nothing of what came is decoded, and no line end is changed."""
+    argv = [*ssh_command(info), command]
+    return subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout_s, check=False)
+
+
 def _supervisor(name: str) -> int | None:
     pid: int | None = read_json(HOSTS / name / "supervisor.json", None)
     return pid

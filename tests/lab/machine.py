@@ -116,7 +116,9 @@ def attach(info: HostInfo) -> None:
     if not Path(f"/run/netns/{space}").exists():
         run("ip", "link", "del", outer, check=False)  # left behind where a network namespace died late
         run("ip", "netns", "add", space)
-        run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", space)
+        # A new card under an old address would be unheard while this machine's ARP table knows the old one.
+        card = ("name", "eth0", "address", f"02:fc:00:00:00:{info.number:02x}", "netns", space)
+        run("ip", "link", "add", outer, "type", "veth", "peer", *card)
         run("ip", "link", "set", outer, "master", BRIDGE, "up")
         run("ip", "-n", space, "link", "set", "lo", "up")
         run("ip", "-n", space, "addr", "add", f"{info.address}/24", "dev", "eth0")

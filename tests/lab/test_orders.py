@@ -1,157 +1,184 @@
-"""Orders on booted hosts: real systemd-run, units that outlive the channel, masks, locks, GPT, sudo.
+"""Orders that do not reboot, on booted hosts: real systemd-run, masks, locks, killed units, GPT, sudo.
 
+What they did is read from the host itself: its partition table, boot id, os-release, files, journal.
 Runs after test_lab, which wants the hosts as they were first installed: here each test reinstalls its own.
 """
 
 from __future__ import annotations
 
-import shlex
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
-from actions.orders import Guard, Verb
+from actions.orders import Verb
+from actions.remote.aftermath import AFTERMATH_COMMAND, aftermath_stdin
 from actions.remote.cancel import CANCEL, cancel_values
 from actions.remote.channel import CHANNEL, channel_values
-from actions.remote.extra import Extra, UnitFile, parse_extra
-from actions.remote.order import Order, Reply, VerbText, Word, read_reply
-from actions.remote.preflight import PREFLIGHT_COMMAND, preflight_stdin
-from actions.remote.reboot import ACTIVATE, reboot_values
+from actions.remote.order import Reply, Word
 from actions.remote.repair import REPAIR, Residue, repair_values
 from actions.remote.roll_back import ROLL_BACK, roll_back_values
+from actions.remote.slot_proof import ProofResult
 from actions.remote.stage import STAGE, stage_values
-from actions.remote.sudoers import orders_sudoers
+from actions.remote.sudoers import TEXTS, orders_sudoers
 from actions.remote.updates import UPDATES_ORDER, updates_values
-from tests.lab.client import Lab
+from actions.remote.words import Exit
+from tests.lab.client import Lab, SlotFlags
+from tests.lab.console import CONF_PATH, MARK, ODD_CONF, Console
+from tests.lab.releases import BORN_WITH, CHANNELS
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-CONF = "GROUP=stable\nREBOOT_STRATEGY=reboot\n# no newline at the end\r"
+STABLE, BETA = CHANNELS["stable"], CHANNELS["beta"]
+FRESH = {"A": SlotFlags(1, 0, 1), "B": SlotFlags(0, 0, 0)}
+STAGED = {"A": SlotFlags(1, 0, 1), "B": SlotFlags(2, 1, 0)}
+CANCELLED = {"A": SlotFlags(2, 0, 1), "B": SlotFlags(1, 1, 0)}
 
 
-def look(lab: Lab, host: str, order: str | None = None) -> Extra:
-    done = lab.run(host, PREFLIGHT_COMMAND, stdin=preflight_stdin("mark-0123", order))
-    seen = parse_extra(done.stdout.encode(), "mark-0123", salt=b"salt")
-    assert seen.complete, (done.stdout, done.stderr)
-    return seen
+def test_a_release_is_staged_with_locksmithd_held_and_cancelled(lab: Lab) -> None:
+    console = Console.of_fresh(lab, "h2")
+    boot_id = console.boot_id
+    assert console.locksmithd() == "active"
+    assert console.proof("B").words == "unproved: no-root-hash"
+    values = stage_values(BETA)  # not what the server offers this host
+    plan = console.guard()
+    for key, moved in {
+        "boot_id": replace(plan, boot_id="00000000-0000-0000-0000-000000000000"),
+        "slot_a": replace(plan, slot_a="priority=3 tries=0 successful=1"),
+        "operation": replace(plan, operation="UPDATE_STATUS_FINALIZING"),
+        "conf": replace(plan, conf_digest="absent"),
+    }.items():
+        refused = console.send(STAGE, values, "o-moved0", guard=moved)
+        assert (refused.word, refused.detail.split()[0]) == (Word.MOVED, key)
+    assert lab.run("h2", "ls /run/fleetctl/order").returncode != 0
+    console.sent_and_cut(STAGE, console.stdin(STAGE, values, "o-aaaaaa"))
+    again = console.send(STAGE, values, "o-aaaaaa", guard=plan)
+    assert again.word in (Word.STARTED, Word.RUNNING)
+    assert console.send(STAGE, values, "o-aaaaaa", guard=plan).word is Word.RUNNING
+    taken = console.send(CHANNEL, channel_values("beta"), "o-bbbbbb")
+    assert (taken.word, "order=o-aaaaaa actor=jo console=ops-1" in taken.detail) == (Word.TAKEN, True)
 
-
-def guard(lab: Lab, host: str) -> Guard:
-    flags = {
-        name: f"priority={slot.priority} tries={slot.tries} successful={slot.successful}"
-        for name, slot in lab.slots(host).items()
-    }
-    digest = look(lab, host).conf_digest
-    assert digest
-    operation = f"UPDATE_STATUS_{lab.operation(host)}"
-    return Guard(lab.boot_id(host) or "", flags["A"], flags["B"], operation, digest)
-
-
-def send(
-    lab: Lab, host: str, text: VerbText, values: dict[str, str], order: str, follows: str | None = None
-) -> Reply:
-    asked = Order(order, "jo", "ops-1", 300, follows)
-    done = lab.run(host, text.command, stdin=text.stdin(asked, guard(lab, host), values))
-    return read_reply(done.stdout.encode(), order)
-
-
-def over(lab: Lab, host: str, order: str) -> Extra:
-    """The look at which the order's unit has ended."""
-    seen = [look(lab, host, order)]
-
-    def ended() -> bool:
-        seen.append(look(lab, host, order))
-        return seen[-1].unit is not None and seen[-1].unit.is_over
-
-    lab.wait(ended, f"the end of {order}")
-    return seen[-1]
-
-
-def write_conf(lab: Lab, host: str, text: str = CONF) -> None:
-    command = "cat >/etc/flatcar/update.conf; systemctl restart locksmithd"
-    assert lab.run(host, f"sudo sh -c {shlex.quote(command)}", stdin=text).returncode == 0
-
-
-def test_a_release_is_staged_cancelled_staged_and_activated(lab: Lab) -> None:
-    host = "h2"
-    lab.reinstall(host)
-    write_conf(lab, host)
-    assert lab.read(host, "systemctl is-active locksmithd") == "active"
-    offered = _next_release(lab)
-    assert send(lab, host, STAGE, stage_values(offered), "o-aaaaaa").word is Word.STARTED
-    assert send(lab, host, STAGE, stage_values(offered), "o-aaaaaa").word is Word.RUNNING
-    taken = send(lab, host, CHANNEL, channel_values("beta"), "o-bbbbbb")
-    assert (taken.word, "order=o-aaaaaa" in taken.detail) == (Word.TAKEN, True)
-    staged = over(lab, host, "o-aaaaaa")
+    staged = console.over("o-aaaaaa")
     assert staged.unit is not None
     assert (staged.unit.active, staged.unit.status) == ("active", 0), staged.log
-    assert staged.conf == CONF.encode()
-    assert staged.locksmithd is not None
-    assert (staged.locksmithd.runtime, staged.locksmithd.held_by) == (UnitFile.MASK, "o-aaaaaa")
-    assert lab.operation(host) == "UPDATED_NEED_REBOOT"
+    assert console.conf() == staged.conf == ODD_CONF
+    assert staged.log.count(f"staging {BETA}") == 1, staged.log
+    assert console.root("journalctl -b -u fleetctl-o-aaaaaa -o cat").count("Forcing update") == 1
+    assert (lab.table("h2"), lab.slots("h2")) == (STAGED, STAGED)
+    assert lab.operation("h2") == "UPDATED_NEED_REBOOT"
+    assert (console.held(), console.locksmithd()) == ("o-aaaaaa", "inactive")
+    assert console.send(STAGE, values, "o-aaaaaa").word is Word.RUNNING
+    assert lab.run("h2", "ls /var/tmp/fleetctl-o-aaaaaa").returncode != 0
+    assert console.proof("B").words == f"intact {BETA}"
 
-    assert send(lab, host, CANCEL, cancel_values(), "o-cccccc", "o-aaaaaa").word is Word.STARTED
-    cancelled = over(lab, host, "o-cccccc")
-    assert cancelled.log[-1] == "locksmithd given back, started", cancelled.log
-    assert lab.read(host, "systemctl is-active locksmithd") == "active"
-    assert (lab.operation(host), cancelled.reboot_required, cancelled.order) == ("IDLE", False, None)
-    assert lab.slots(host)["A"].priority > lab.slots(host)["B"].priority
-
-    assert send(lab, host, STAGE, stage_values(offered), "o-dddddd").word is Word.STARTED
-    over(lab, host, "o-dddddd")
-    before = lab.boot_id(host)
-    inhibited = "systemd-run --quiet --unit=busy systemd-inhibit --what=shutdown --mode=block sleep 600"
-    lab.read(host, f"sudo {inhibited}")
-    lab.wait(lambda: any(item.forbids_reboot for item in look(lab, host).inhibitors or ()), "the inhibitor")
-    refused = send(lab, host, ACTIVATE, reboot_values("B"), "o-eeeeee", "o-dddddd")
-    assert refused == Reply(Word.REFUSED, "inhibited")
-    lab.read(host, "sudo systemctl stop busy")
-    assert send(lab, host, ACTIVATE, reboot_values("B"), "o-ffffff").word is Word.STARTED
-    lab.wait_booted(host, other_than=before)
-    assert lab.version(host) == offered
-    assert look(lab, host).locksmithd == parse_hold("absent", look(lab, host))
+    unsafe = console.done(CANCEL, cancel_values(found="0" * 64), "o-cccccc", "o-aaaaaa")
+    assert unsafe.log[-1] == "locksmithd stays held: updates not as found", unsafe.log
+    assert (lab.operation("h2"), lab.table("h2")) == ("IDLE", CANCELLED)
+    assert (console.held(), console.locksmithd(), unsafe.order) == ("o-aaaaaa", "inactive", None)
+    safe = console.done(CANCEL, cancel_values(), "o-dddddd")
+    assert safe.log[-1] == "locksmithd given back, started", safe.log
+    assert (safe.reboot_required, safe.order, console.held()) == (False, None, None)
+    assert (console.locksmithd(), console.boot_id) == ("active", boot_id)
 
 
-def parse_hold(runtime: str, seen: Extra) -> object:
-    """The hold as seen, with this unit file in /run."""
-    assert seen.locksmithd is not None
-    assert seen.locksmithd.runtime is UnitFile(runtime)
-    return seen.locksmithd
+def test_an_offer_ends_as_nothing_as_failed_or_as_staged(lab: Lab) -> None:
+    console = Console.of_fresh(lab, "h1")
+    lab.knob("h1", {"update": "none"})
+    nothing = console.done(STAGE, stage_values(None), "o-aaaaaa")
+    assert nothing.unit is not None
+    assert (nothing.unit.status, nothing.log[-1]) == (0, "locksmithd given back, started")
+    assert nothing.attempt is not None
+    assert (nothing.attempt.no_update, nothing.attempt.failed) == (True, False)
+    assert (nothing.order, console.held(), lab.table("h1")) == (None, None, FRESH)
+
+    lab.knob("h1", {"update": "", "payload": "corrupt"})
+    spoiled = console.done(STAGE, stage_values(None), "o-bbbbbb")
+    assert spoiled.unit is not None
+    assert (spoiled.unit.status, spoiled.order) == (0, None), "the client's 0 says nothing"
+    assert spoiled.attempt is not None
+    assert (spoiled.attempt.failed, spoiled.attempt.offered_version) == (True, STABLE)
+    assert spoiled.attempt.error_code in (10, 29)
+    assert (console.held(), console.locksmithd(), lab.table("h1")) == (None, "active", FRESH)
+    assert console.proof("B").result is not ProofResult.INTACT
+
+    lab.knob("h1", {"payload": "1000000"})
+    assert console.send(STAGE, stage_values(None), "o-cccccc").word is Word.STARTED
+    lab.wait(lambda: lab.operation("h1") == "DOWNLOADING", "the download")
+    console.root("systemctl kill -s KILL fleetctl-o-cccccc")
+    killed = console.over("o-cccccc")
+    assert killed.unit is not None
+    assert (killed.unit.active, killed.unit.result) == ("failed", "signal")
+    assert killed.log[-1] == "locksmithd stays held: operation" or killed.order is not None, killed.log
+    assert (console.held(), console.locksmithd()) == ("o-cccccc", "inactive")
+    lab.knob("h1", {"payload": ""})
+    console.root("systemctl restart update-engine")
+    lab.wait(lambda: lab.operation("h1") == "IDLE", "update_engine again")
+    repaired = console.done(REPAIR, repair_values([Residue.LOCKSMITHD]), "o-dddddd", "o-cccccc")
+    assert repaired.log == ("locksmithd given back, started",)
+    assert (console.held(), console.locksmithd()) == (None, "active")
+
+    staged = console.done(STAGE, stage_values(None), "o-eeeeee")
+    assert (staged.log[-1], lab.table("h1")) == ("ended as UPDATE_STATUS_UPDATED_NEED_REBOOT", STAGED)
+    assert (console.held(), console.proof("B").words) == ("o-eeeeee", f"intact {STABLE}")
+    assert console.conf() == ODD_CONF
 
 
-def _next_release(lab: Lab) -> str:
-    from tests.lab.releases import RELEASES_BY_VERSION
+FREEZE = "for n in {1..600}; do pkill -STOP -f [l]ab/payload-server && exit; sleep 0.05; done; exit 1"
+"""The staging stands still once it serves the payload to the updater."""
+LEFT_BY_POWER_CUT = b"GROUP=stable\nX=1\nSERVER=http://localhost:9090/update\n"
 
-    return next(version for version in RELEASES_BY_VERSION if version != "4459.2.0")
 
+def test_an_ended_staging_leaves_update_conf_as_it_was(lab: Lab) -> None:
+    console = Console.of_fresh(lab, "h3")
+    ends = {
+        "systemctl kill --kill-whom=main -s KILL fleetctl-{}": ("signal", 3600),
+        "systemctl stop fleetctl-{}": ("success", 3600),
+        ":": ("timeout", 4),
+    }
+    before = "o-none00"
+    for number, (end, (result, lasts_s)) in enumerate(ends.items()):
+        order = f"o-aaaaa{number}"
+        values = stage_values(BETA)
+        reply = console.send(STAGE, values, order, follows=before, lasts_s=lasts_s)
+        assert reply.word is Word.STARTED, reply
+        console.root(FREEZE)
+        assert b"localhost" in console.conf()
+        assert lab.run("h3", "pgrep -f '[/]flatcar-update'").returncode == 0
+        console.root(end.format(order))
+        seen = console.over(order)
+        assert seen.unit is not None
+        assert seen.unit.result == result
+        assert console.conf() == ODD_CONF, end
+        assert "update.conf as it was" in seen.log
+        assert seen.updater_running is False
+        assert lab.table("h3") == FRESH
+        assert lab.run("h3", "ls -A /etc/flatcar").stdout == "update.conf\n"
+        lab.wait(lambda: lab.operation("h3") == "IDLE", "update_engine's answer")
+        before = order
+    repaired = console.done(REPAIR, repair_values([Residue.LOCKSMITHD]), "o-bbbbbb", before)
+    assert repaired.log[-1] in ("locksmithd given back, started", "locksmithd not ours")
+    assert (console.held(), console.locksmithd()) == (None, "active")
 
-def test_a_killed_staging_is_undone_and_repaired(lab: Lab) -> None:
-    host = "h1"
-    lab.reinstall(host)
-    write_conf(lab, host)
-    lab.knob(host, {"payload": "200000"})
-    assert send(lab, host, STAGE, stage_values(_next_release(lab)), "o-aaaaaa").word is Word.STARTED
-    lab.wait(lambda: lab.operation(host) == "DOWNLOADING", "the download")
-    assert "localhost" in lab.read(host, "cat /etc/flatcar/update.conf")
-    assert look(lab, host).updater_running is True
-    lab.read(host, "sudo systemctl kill --kill-who=main -s KILL fleetctl-o-aaaaaa")
-    seen = over(lab, host, "o-aaaaaa")
-    assert seen.unit is not None
-    assert (seen.unit.active, seen.unit.result) == ("failed", "signal")
-    assert seen.conf == CONF.encode()
-    assert seen.updater_running is False
-    assert "locksmithd stays held: operation" in seen.log
-    lab.knob(host, {"payload": ""})
-    lab.read(host, "sudo systemctl restart update-engine")
-    lab.wait(lambda: lab.operation(host) == "IDLE", "update_engine again")
-    repair = repair_values([Residue.LOCKSMITHD])
-    assert send(lab, host, REPAIR, repair, "o-bbbbbb", "o-aaaaaa").word is Word.STARTED
-    assert over(lab, host, "o-bbbbbb").log == ("locksmithd given back, started",)
-    assert lab.read(host, "systemctl is-active locksmithd") == "active"
+    boot_id = console.boot_id
+    console.write(b"GROUP=stable\nX=1\n# SERVER=commented")
+    assert console.send(STAGE, stage_values(BETA), "o-cccccc").word is Word.STARTED
+    console.root(FREEZE + "; sync")
+    console.root(f"sync {CONF_PATH}")
+    lab.power("h3", "reset")
+    console.booted(boot_id)
+    assert console.conf() == LEFT_BY_POWER_CUT, "what only a repair takes away"
+    seen = console.done(REPAIR, repair_values([Residue.SERVER]), "o-dddddd")
+    assert seen.log == ("server: residue removed",)
+    assert console.conf() == b"GROUP=stable\nX=1\n"
+    console.write(LEFT_BY_POWER_CUT)
+    server = "https://updates.example.net/v1/update/"
+    console.done(REPAIR, repair_values([Residue.SERVER], server=server), "o-eeeeee")
+    assert console.conf() == LEFT_BY_POWER_CUT.replace(b"http://localhost:9090/update", server.encode())
 
 
 ONLY_THE_RULE = """set -e
 cat >/etc/sudoers.d/rule.off
+visudo -cqf /etc/sudoers.d/rule.off
 grep -v '^core' /etc/sudoers >/run/sudoers.new
 find /etc/sudoers.d -type f ! -name rule.off -delete
 cat /run/sudoers.new >/etc/sudoers
@@ -160,38 +187,40 @@ mv /etc/sudoers.d/rule.off /etc/sudoers.d/rule
 """
 
 
-def test_a_sudoers_line_allows_its_verb_and_nothing_else(lab: Lab) -> None:
-    host = "h3"
-    lab.reinstall(host)
-    write_conf(lab, host, "REBOOT_STRATEGY=off\n")
-    plan = guard(lab, host)
-    rules = orders_sudoers("core", [Verb.CHANNEL, Verb.UPDATES, Verb.ROLL_BACK])
-    done = lab.run(host, f"sudo -n bash -c {shlex.quote(ONLY_THE_RULE)}", stdin=rules)
-    assert done.returncode == 0, done.stderr
-    assert lab.run(host, "sudo -n true").returncode != 0
-
-    def ask(text: VerbText, values: dict[str, str], order: str, conf: str) -> Reply:
-        seen = Guard(
-            plan.boot_id, plan.slot_a, plan.slot_b, plan.operation, sha256(conf.encode()).hexdigest()
-        )
-        stdin = text.stdin(Order(order, "jo", "ops-1", 60), seen, values)
-        return read_reply(lab.run(host, text.command, stdin=stdin).stdout.encode(), order)
-
-    texts = ["REBOOT_STRATEGY=off\n"]
+def test_sudoers_lines_allow_their_verbs_and_nothing_else(lab: Lab) -> None:
+    conf = b"REBOOT_STRATEGY=off\r\n  GROUP=no setting\n"
+    console = Console.of_fresh(lab, "h3", conf)
+    plan = console.guard()
+    allowed = [Verb.STAGE, Verb.CHANNEL, Verb.UPDATES, Verb.ROLL_BACK]
+    console.root(ONLY_THE_RULE, orders_sudoers("core", allowed).encode())
+    for words in ("true", "bash", "/bin/bash --norc --noprofile -c id fleetctl-order-channel/1"):
+        assert lab.run("h3", f"sudo -n {words}").returncode == Exit.NOT_ALLOWED
+    for verb, text in TEXTS.items():
+        done = lab.exchange("h3", text.command, b"order=o-cut000\n")
+        assert done.returncode == (Exit.MALFORMED if verb in allowed else Exit.NOT_ALLOWED), (verb, done)
+        assert (b"password is required" in done.stderr) is (verb not in allowed)
     steps = [
-        (CHANNEL, channel_values("beta"), "REBOOT_STRATEGY=off\nGROUP=beta\n"),
-        (UPDATES_ORDER, updates_values("off"), "REBOOT_STRATEGY=off\nGROUP=beta\nSERVER=disabled\n"),
-        (UPDATES_ORDER, updates_values("on"), "REBOOT_STRATEGY=off\nGROUP=beta\n"),
+        (CHANNEL, channel_values("beta"), conf + b"GROUP=beta\n"),
+        (CHANNEL, channel_values("lts"), conf + b"GROUP=lts\n"),
+        (UPDATES_ORDER, updates_values("off"), conf + b"GROUP=lts\nSERVER=disabled\n"),
+        (CHANNEL, channel_values(None), conf + b"SERVER=disabled\n"),
+        (UPDATES_ORDER, updates_values("on"), conf),
     ]
-    for number, (text, values, after) in enumerate(steps):
+    now = conf
+    for number, (text, values, then) in enumerate(steps):
         order = f"o-step0{number}"
-        assert ask(text, values, order, texts[-1]).word is Word.STARTED
-        seen = over(lab, host, order)
-        assert (seen.conf, seen.order) == (after.encode(), None), seen.log
-        texts.append(after)
-    moved = ask(CHANNEL, channel_values("alpha"), "o-moved0", texts[0])
-    assert (moved.word, moved.detail.split()[0]) == (Word.MOVED, "conf")
-    assert ask(REPAIR, repair_values([Residue.MARKS]), "o-repair", texts[-1]) == Reply(None)
-    refused = ask(ROLL_BACK, roll_back_values("A"), "o-rolled", texts[-1])
+        guard = replace(plan, conf_digest=sha256(now).hexdigest())
+        assert console.send(text, values, order, guard=guard).word is Word.STARTED
+        seen = console.over(order)
+        assert (seen.conf, console.conf(), seen.order) == (then, then, None), seen.log
+        now = then
+    assert lab.run("h3", f"stat -c '%a %U' {CONF_PATH}").stdout == "644 root\n"
+    moved = console.send(CHANNEL, channel_values("alpha"), "o-moved0", guard=replace(plan, slot_b="-"))
+    assert (moved.word, moved.detail.split()[0]) == (Word.MOVED, "slot_b")
+    refused = console.send(ROLL_BACK, roll_back_values("A"), "o-rolled", guard=plan)
     assert refused == Reply(Word.REFUSED, "runs-already")
-    lab.reinstall(host)
+    assert console.proof("B").words == "unproved: no-root-hash"
+    asked = lab.run("h3", AFTERMATH_COMMAND, stdin=aftermath_stdin(MARK))
+    assert asked.stdout.startswith(f"{MARK} V 1 0\n")
+    assert lab.version("h3") == BORN_WITH
+    lab.reinstall("h3")

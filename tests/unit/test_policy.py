@@ -212,7 +212,10 @@ CASES: list[tuple[str, Asked, Look]] = [
     (
         "engine-masked",
         ROLL_BACK,
-        seen(facts(**units(update_engine=replace(unit(), file_state="disabled"))), proof=INTACT),
+        seen(
+            facts(**units(update_engine=replace(unit(), load="masked", file_state="masked-runtime"))),
+            proof=INTACT,
+        ),
     ),
     ("engine-unread", REBOOT, seen(facts(units={}))),
     ("hop-needed", STAGE, seen(old("3033.3.18"))),

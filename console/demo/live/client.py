@@ -25,6 +25,7 @@ _TRIES = 4
 _RETRY_S = 10.0
 _LOOK_S = 5.0
 _ABORTED = 134
+_LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 _NAME, _PATH, _MANAGER = "com.coreos.update1", "/com/coreos/update1", "com.coreos.update1.Manager"
 
 
@@ -187,7 +188,7 @@ def _watch(body: Body, call: Call) -> Running:
 
 
 def busctl(body: Body, call: Call) -> Reply:
-    """`busctl [options] call|introspect|tree com.coreos.update1 …`."""
+    """`busctl [options] call|introspect|tree com.coreos.update1 …`, and logind's inhibitors as JSON."""
     words = [word for word in call.args if not word.startswith("-")]
     is_json = any(word.startswith("--json=") or word == "-j" for word in call.args)
     if words[:2] == ["tree", _NAME]:
@@ -198,6 +199,8 @@ def busctl(body: Body, call: Call) -> Reply:
     if words[:1] != ["call"] or len(words) < 5:
         return failed(f"Unknown command verb '{' '.join(words[:1])}'.\n")
     _, name, path, interface, method, *rest = words
+    if (name, path, interface, method) == (*_LOGIND, "ListInhibitors") and is_json:
+        return _inhibitors(body)
     if name != _NAME or not body.engine.is_running:
         return failed(f"Call failed: The name {name} was not provided by any .service files\n")
     if call.uid not in ALLOWED_UIDS or body.machine.state.engine.bus is Bus.DENIES:
@@ -208,6 +211,14 @@ def busctl(body: Body, call: Call) -> Reply:
         text = f'Method "{method}" with signature "{signature}" on interface "{interface}"'
         return failed(f"Call failed: {text} doesn't exist\n")
     return _method(body, method, is_json=is_json)
+
+
+def _inhibitors(body: Body) -> Reply:
+    """What, who, why, mode, uid, pid of each, as logind tells it."""
+    holder = body.machine.faults.inhibitor
+    held = [["shutdown", holder, "busy", "block", 0, 1411]] if holder else []
+    document = {"type": "a(ssssuu)", "data": [held]}
+    return Reply((json.dumps(document, separators=(",", ":"), ensure_ascii=False) + "\n").encode())
 
 
 def _method(body: Body, method: str, *, is_json: bool) -> Reply:

@@ -21,6 +21,7 @@ _DAY_S = 86400
 _STEPS = 40
 """In which a download is shown to grow; the daemon's own are of 1 %."""
 _DOWNLOAD_OPERATIONS = 1832
+_GONE_RETRIES = 3
 _PAYLOAD_FAULTS = {
     "bad-magic": (21, 0.02),
     "bit-flip": (29, 0.4),
@@ -288,7 +289,11 @@ class UpdateEngine:
             return 9
         payload = "bad-hash" if faults.bad_payload else payload
         code, part = _PAYLOAD_FAULTS.get(payload, (None, 1.0))
+        is_local = self.local_offer is not None
         yield from self._download(target, began_at, part)
+        if is_local and self.local_offer is None:
+            machine.say(words.http_error(machine.wall, 0))
+            return 9
         if part == 1.0:
             self._count_attempt()
         if code == 10:
@@ -301,6 +306,7 @@ class UpdateEngine:
     def _download(self, target: SlotName, began_at: int, part: float) -> Process:
         """Up to this part of the payload, from the operation that an earlier download came to."""
         machine, size = self._m, self._m.server.payload_bytes
+        is_local = self.local_offer is not None
         self._write(target, None, intact=False)
         shown = round(machine.state.engine.progress * _STEPS)
         first = max(shown, began_at * _STEPS // _DOWNLOAD_OPERATIONS)
@@ -310,6 +316,10 @@ class UpdateEngine:
             if step % 4 == 0:
                 machine.say(words.downloaded(machine.wall, size * step // _STEPS, size))
             yield machine.timing.download / _STEPS
+            if is_local and self.local_offer is None:
+                # flatcar-update, which served it, was killed: a few more tries, and the download has failed.
+                yield _GONE_RETRIES * machine.timing.connect_retry
+                return
         machine.set_prefs(update_state_next_operation=-1)
 
     def _write(self, target: SlotName, version: str | None, *, intact: bool) -> None:

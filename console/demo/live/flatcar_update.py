@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
-from collectors.facts import Operation, Unit
+from collectors.facts import Operation
 from console.demo import feed
 from console.demo.live.body import Body, Call, Running, failed
 from console.demo.live.client import update_engine_client
@@ -64,7 +64,16 @@ def flatcar_update(body: Body, call: Call) -> Reply | Running:
         return failed("Need to be root: sudo flatcar-update\n")
     if body.engine.local_offer is not None:
         return failed("Error: some process is using port 9090\n")
-    return _run(body, call, wish)
+    return _as_process(body, call, wish)
+
+
+def _as_process(body: Body, call: Call, wish: Wish) -> Running:
+    """Seen by pgrep as long as it runs."""
+    scope = Scope(call.pending.scope)
+    body.updaters.append(scope)
+    reply = yield from _run(body, call, wish)
+    scope.end()
+    return reply
 
 
 def _wish(args: tuple[str, ...]) -> Wish | Reply:
@@ -136,7 +145,7 @@ def _unmask(body: Body) -> str:
     if found.file_state == RUNTIME_MASK:
         return f"Failed to start {ENGINE_UNIT}: Unit {ENGINE_UNIT} is masked.\n"
     if found.is_masked:
-        machine.set_unit(ENGINE_UNIT, Unit("loaded", "inactive", "dead", "disabled", "success"))
+        machine.set_unit(ENGINE_UNIT, replace(found, load="loaded", file_state="disabled"))
     if not body.engine.is_running:
         body.engine.start()
     return ""

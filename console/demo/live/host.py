@@ -8,9 +8,9 @@ from datetime import datetime
 
 from collectors.facts import DiskUse, SlotName, Unit
 from console.demo import answers
-from console.demo.live import logs, shell
+from console.demo.live import logs, orders, shell
 from console.demo.live.body import Body
-from console.demo.live.host_files import HostFiles
+from console.demo.live.host_files import ORDER, HostFiles
 from console.demo.live.kinds import (
     REAL,
     Faults,
@@ -55,6 +55,7 @@ class LiveHost:
         self.body = Body(self._machine)
         self.body.programs.update(shell.programs())
         self.body.scripts.update(logs.scripts())
+        self.body.scripts.update(orders.scripts())
         self.files = HostFiles(self._machine)
         """What is read and written on it by path."""
         self._disks = dict(state.disks)
@@ -163,7 +164,8 @@ class LiveHost:
 
     def answer_probe(self, mark: str, *, uid: int, units: tuple[str, ...] = ()) -> bytes:
         """What the probe prints on it now."""
-        return answers.answer(self.state, mark, self.now, uid=uid, units=units)
+        order, runs = self.files.read(ORDER), self.body.updater_runs
+        return answers.answer(self.state, mark, self.now, uid=uid, units=units, order=order, updating=runs)
 
     def visitor(self, uid: int) -> Visitor:
         """Its files as this user handles them."""

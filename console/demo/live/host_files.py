@@ -22,6 +22,8 @@ COORDINATOR = "/run/update-engine/coordinator.conf"
 RESET = "/selective-os-reset"
 FIRST_BOOT = "/boot/flatcar/first_boot"
 NO_UPDATE = "/usr/.noupdate"
+ORDER = "/run/fleetctl/order"
+"""Who holds the host."""
 FLAGS = (MARKER, REBOOT_REQUIRED, RESET, FIRST_BOOT, NO_UPDATE)
 OF_EVERYBODY = ("/tmp/", "/var/tmp/", "/home/core/")
 """Below these the login user may write."""
@@ -56,6 +58,8 @@ class HostFiles:
 
     def room(self, path: str) -> int | None:
         """Bytes that can still be written there; None: no end to them."""
+        if self._m.faults.run_full and path.startswith("/run/"):
+            return 0
         if is_in_memory(path):
             return None
         if self._m.faults.disk_full:
@@ -128,10 +132,9 @@ class HostFiles:
 
     def write(self, path: str, content: bytes, uid: int = 0) -> None:
         """Replace a file. PermissionError, or OSError where the disk is full."""
-        machine = self._m
         if path.startswith(_READ_ONLY) or (uid != 0 and not path.startswith(OF_EVERYBODY)):
             raise PermissionError(path)
-        if machine.faults.disk_full and not is_in_memory(path):
+        if self.room(path) == 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if path == CONF:
             self._set_conf(content.decode("utf-8", "replace"))

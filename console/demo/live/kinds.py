@@ -133,6 +133,8 @@ class Faults:
     """The kernel cannot be copied to /boot."""
     disk_full: bool = False
     """Nothing can be written to the root file system."""
+    run_full: bool = False
+    """Nothing can be written to /run, which is memory."""
     boot_fails: frozenset[str] = frozenset()
     """Versions that never come up: the host falls back, if it can."""
     never_returns: frozenset[str] = frozenset()
@@ -148,6 +150,8 @@ class Faults:
     daemon_masked: bool = False
     inhibitor: str | None = None
     """Who blocks shutdown, as systemd-inhibit lists it."""
+    reboot_refused: bool = False
+    """logind does not answer a wish to reboot."""
     key_change_on_boot: bool = False
     cgroup_v1: bool = False
     """The host runs the old control groups: from 4187 on postinst refuses."""
@@ -188,6 +192,8 @@ class Timing:
     """The initrd's emergency shell waits so long before it reboots."""
     engine_restarts: float = 30.0
     """systemd's RestartSec of update-engine.service."""
+    verify: float = 9.0
+    """veritysetup, over a whole slot."""
 
 
 REAL = Timing()

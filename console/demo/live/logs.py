@@ -7,7 +7,7 @@ this boot and the one before, in `journalctl -o short-iso` of a host in UTC.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 
 from collectors.updater_log import follow_command, log_command
@@ -17,6 +17,7 @@ from console.demo.live.kinds import Reply
 from console.demo.live.machine import ENGINE_UNIT, LOCKSMITHD_UNIT, Machine
 from console.demo.world import JournalLine
 
+UNITS = (ENGINE_UNIT, LOCKSMITHD_UNIT)
 _PID = 1201
 _A_WHILE_S = 3600.0
 
@@ -43,7 +44,7 @@ def _follow(body: Body, call: Call) -> Running:
     pending.stdout = _last_lines(machine, call)
 
     def heard(unit: str, line: JournalLine) -> None:
-        if unit in (ENGINE_UNIT, LOCKSMITHD_UNIT):
+        if unit in UNITS:
             pending.stdout += _text(machine, unit, line).encode()
 
     machine.listeners.append((pending.scope, heard))
@@ -60,6 +61,15 @@ def _last_lines(machine: Machine, call: Call) -> bytes:
         found += [(LOCKSMITHD_UNIT, JournalLine(at, text)) for at, text in lines]
     found.sort(key=lambda item: item[1].at)
     return "".join(_text(machine, unit, line) for unit, line in found[max(0, len(found) - count) :]).encode()
+
+
+def lines_before(machine: Machine, units: Collection[str] | None) -> list[str]:
+    """What these units (None: all) wrote in the boot before, oldest first."""
+    found = [(ENGINE_UNIT, line) for line in machine.earlier_journal]
+    for unit, journal in machine.earlier_unit_journal.items():
+        found += [(unit, JournalLine(at, text)) for at, text in journal]
+    kept = sorted((item for item in found if units is None or item[0] in units), key=lambda item: item[1].at)
+    return [_text(machine, unit, line) for unit, line in kept]
 
 
 def _text(machine: Machine, unit: str, line: JournalLine) -> str:

@@ -77,7 +77,19 @@ def _bash(body: Body, call: Call) -> Reply | Running:
         found = _PIPED.fullmatch(text)
         if found:
             return start(body, _with(call, shlex.split(found["command"])))
+    words = [word for word in call.args if not word.startswith("--")]
+    if words and words[0].startswith("/"):
+        return _script_file(body, _with(call, words))
     return failed("bash: only one plain command is understood here\n", 2)
+
+
+def _script_file(body: Body, call: Call) -> Reply | Running:
+    """`bash FILE ARGUMENT …`: a file with a text that is known."""
+    content = HostFiles(body.machine).read(call.argv[0], call.uid)
+    if content is None:
+        return failed(f"/bin/bash: {call.argv[0]}: {_MISSING}\n", 127)
+    script = body.scripts.get(content.decode("utf-8", "replace").removesuffix("\n"))
+    return script(body, call) if script else failed(f"{call.argv[0]}: not understood here\n", 2)
 
 
 def _exec(body: Body, call: Call) -> Reply | Running:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from collectors.facts import Unit
 from console.demo import tools
 from console.demo.live.body import Body, Call, Running, failed
-from console.demo.live.kinds import Power, Reply
+from console.demo.live.kinds import Power, Reply, What
 from console.demo.live.lifecycle import RUNTIME_MASK
 from console.demo.live.machine import ENGINE_UNIT, LOCKSMITHD_UNIT, SYSEXT_UNIT
 from console.demo.live.transient import AUTH, full_name
@@ -134,6 +134,7 @@ def _show(body: Body, call: Call, names: tuple[str, ...]) -> Reply:
         unit = body.machine.unit(name)
         values = dict(zip(_SHOWN, (name, unit.load, unit.active, unit.sub), strict=False))
         values |= {"UnitFileState": unit.file_state or "", "Result": unit.result or ""}
+        values["ExecMainStatus"] = str(body.main_status.get(name, 0))
         records.append(_properties(values, wanted, is_bare=is_bare))
     return Reply("\n".join(records).encode())
 
@@ -147,6 +148,9 @@ def _properties(values: dict[str, str], wanted: list[str], *, is_bare: bool) -> 
 
 
 def _reboot(body: Body, options: dict[str, str]) -> Reply:
+    if body.machine.faults.reboot_refused:
+        body.machine.record(What.REBOOT_REFUSED, "systemctl")
+        return failed("Call to Reboot failed: Connection timed out\n")
     is_bold = bool({"-i", "-f", "--force", "--ignore-inhibitors"} & set(options))
     is_bold = is_bold or options.get("--check-inhibitors") == "--check-inhibitors=no"
     holder = body.lifecycle.ask_reboot("systemctl", ignore_inhibitors=is_bold)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from collectors.facts import Unit
 from console.demo import tools
 from console.demo.live.body import Body, Call, Running, Transient, failed
-from console.demo.live.kinds import Pending, Reply, Scope
+from console.demo.live.kinds import Pending, Power, Reply, Scope
 from console.demo.live.machine import ENGINE_UNIT
 
 AUTH = "Interactive authentication required.\n"
@@ -33,11 +33,16 @@ def systemd_run(body: Body, call: Call) -> Reply | Running:
     if name in body.machine.state.units:
         why = f"Unit {name} was already loaded or has a fragment file."
         return failed(f"Failed to start transient service unit: {why}\n")
+    if body.machine.power is not Power.ON:
+        why = f"Transaction for {name}/start is destructive (reboot.target has 'start' job queued)."
+        return failed(f"Failed to start transient service unit: {why}\n")
     scope = Scope(body.machine.boot)
     stop_post = tuple(tuple(shlex.split(value)) for key, value in properties if key == "ExecStopPost")
     remains = ("RemainAfterExit", "yes") in properties
     body.transient[name] = Transient(scope, stop_post, remains)
     body.machine.set_unit(name, Unit("loaded", "active", "running", "transient", "success"))
+    for value in (value for key, value in properties if key == "RuntimeMaxSec" and value.isdigit()):
+        body.machine.after(float(value), scope, lambda: body.end_transient(name, None, timed_out=True))
     inner = Call(tuple(rest), 0, b"", Pending(scope))
     body.machine.start(_service(body, name, inner), scope)
     said = f"Running as unit: {name}; invocation ID: {body.machine.state.boot_id.replace('-', '')}\n"
@@ -75,6 +80,8 @@ def _service(body: Body, name: str, call: Call) -> Generator[float, None, None]:
     else:
         found = program(body, call)
         reply = found if isinstance(found, Reply) else (yield from found)
+    if call.pending.scope.is_over:
+        return  # it has stopped itself, by a reboot
     call.pending.reply = reply
     text = (reply.stdout + reply.stderr).decode("utf-8", "replace")
     body.machine.tell(name, *text.splitlines())

@@ -20,7 +20,7 @@ _NO_RESUME = {
 def read(path):
     """A file's text without its end of line; empty if there is none."""
     try:
-        with open(path) as handle:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as handle:
             return handle.read().strip()
     except OSError:
         return ""
@@ -32,12 +32,12 @@ def touch(path):
 
 
 def setting(key, default=""):
-    """The first file that names a key wins; read anew each time, so no restart is needed."""
+    """The first file that names a key wins, in it the last line; read anew each time: no restart is needed."""
     for path in _CONF:
-        for line in read(path).splitlines():
-            name, equals, value = line.partition("=")
-            if equals and name.strip() == key:
-                return value.strip().strip('"')
+        lines = (line.partition("=") for line in read(path).split("\n"))
+        values = [value for name, equals, value in lines if equals and name == key]
+        if values:
+            return values[-1].strip().strip('"')
     return default
 
 

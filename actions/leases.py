@@ -1,0 +1,68 @@
+"""Who may do something alone: leases in the store, whose owners are processes.
+
+A lease that ran out, or whose owner was a process of this machine that is gone, is free.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from datetime import timedelta
+
+from actions.engine import instant
+from collectors import store, tables
+from collectors.records import Lease
+from collectors.sweep import utc_now
+
+
+class Busy(Exception):
+    """Another process has the lease."""
+
+    def __init__(self, owner: str, until: str) -> None:
+        super().__init__(f"{owner} has it, until {until} at least")
+        self.owner = owner
+        self.until = until
+
+
+def owner_name(pid: int) -> str:
+    """Who a process of this machine is, for a lease."""
+    return f"{socket.gethostname()} pid {pid}"
+
+
+def claim(conn: sqlite3.Connection, name: str, lasts_s: float) -> Lease:
+    """The lease for this process, or a longer time for the one that it has. Raises Busy."""
+    owner, now = owner_name(os.getpid()), utc_now()
+    with store.transaction(conn):
+        other = tables.lease_owner(conn, name, instant(now))
+        if other is not None and other != owner and has_died(other):
+            tables.end_lease_of(conn, name)
+        found = tables.take_lease(conn, name, owner, instant(now), instant(now + timedelta(seconds=lasts_s)))
+    if isinstance(found, Lease):
+        return found
+    raise Busy(*found)
+
+
+def living_owner(conn: sqlite3.Connection, name: str) -> str | None:
+    """Who has the lease now, unless that process is known to be gone."""
+    owner = tables.lease_owner(conn, name, instant(utc_now()))
+    return None if owner is None or has_died(owner) else owner
+
+
+def give_back(conn: sqlite3.Connection, lease: Lease) -> None:
+    with store.transaction(conn):
+        tables.end_lease(conn, lease)
+
+
+def has_died(owner: str) -> bool:
+    """Whether the owner was a process of this machine that is gone; unknown is no."""
+    host, _, pid = owner.rpartition(" pid ")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
