@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from actions import order_tables
 from actions.engine import answered, instant, record
 from actions.situation import Wish
 from collectors import store, tables
@@ -80,13 +82,22 @@ class Writer:
         return self._written[-1]
 
 
-def wishes(fleet: Fleet, holds: Mapping[str, str]) -> dict[str, Wish]:
-    """What is wanted of each host; the fleet file's hold wins over the store's."""
-    units = fleet.health.units
+def wishes(
+    fleet: Fleet, holds: Mapping[str, str], reboots: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Wish]:
+    """What is wanted of each host; the fleet file's hold wins over the store's. `reboots`: host -> order."""
+    units, rebooted = fleet.health.units, reboots.get
     return {
-        host.name: Wish(host.channel, host.updates, host.hold or holds.get(host.name), units)
+        host.name: Wish(
+            host.channel, host.updates, host.hold or holds.get(host.name), units, rebooted(host.name)
+        )
         for host in fleet.hosts
     }
+
+
+def stored_wishes(conn: sqlite3.Connection, fleet: Fleet) -> dict[str, Wish]:
+    """The same, with the holds and reboots that the store has."""
+    return wishes(fleet, tables.holds(conn), order_tables.rebooting(conn))
 
 
 async def collect(
@@ -113,7 +124,7 @@ async def collect(
         if host.name in wanted
     ]
     reaches: dict[str, Reach] = {}
-    wanted_of = wishes(fleet, tables.holds(conn))
+    wanted_of = stored_wishes(conn, fleet)
     salt = bytes.fromhex(tables.setting(conn, "salt") or "")
     started, at_once = utc_now(), min(fleet.connections, len(asks))
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from actions import order_tables
-from actions.collect import PROBE_TIMEOUT_S, wishes
+from actions.collect import PROBE_TIMEOUT_S, stored_wishes
 from actions.engine import kept, record
 from actions.orders import Asked, Phase, Verb
 from actions.policy_look import UNWISHED, Look
@@ -137,7 +137,7 @@ class Looker:
         proof: Proof | None,
     ) -> Look:
         conn, basis, now = self._conn, self._basis, self._clock.now()
-        wanted = wishes(basis.fleet, tables.holds(conn))
+        wanted = stored_wishes(conn, basis.fleet)
         record(conn, [seen], wanted, basis.feed)
         row = tables.one_host(conn, host)
         machine_id = row.machine_id if row else None

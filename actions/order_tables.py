@@ -1,7 +1,7 @@
 """SQL of orders, their hosts, pins and quarantine. Every function takes a connection.
 
 Values are JSON text, times ISO-8601 UTC. Changes are made inside the caller's transaction, together with
-their rows of the record.
+their rows of the record. What `status` has no need of is imported where it is used.
 """
 
 from __future__ import annotations
@@ -9,12 +9,34 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from json import dumps
+from typing import TYPE_CHECKING, NamedTuple
 
-from actions.order_rows import HostRow, OrderRow, Pin, Quarantined
-from actions.orders import Phase
+if TYPE_CHECKING:
+    from actions.order_rows import HostRow, OrderRow, Pin, Quarantined
+    from actions.orders import Phase
+
 
 OPEN = ("intent", "sent")
+REBOOTS = ("activate", "reboot", "roll-back")
 _LISTED = "(SELECT value FROM json_each(?))"
+
+
+class CurrentOrder(NamedTuple):
+    """What an order that has not ended is about to do, or does, on a host."""
+
+    id: str
+    verb: str
+    phase: str
+    since: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.verb} {self.phase}"
+
+    @property
+    def reboots(self) -> bool:
+        """It reboots the host now."""
+        return self.verb in REBOOTS and self.phase in OPEN
 
 
 class Moved(Exception):
@@ -48,27 +70,33 @@ def _end(row: HostRow) -> tuple[str | None, str | None, str | None]:
     return row.code, row.text, row.evidence
 
 
+def _order_row(values: Sequence[object]) -> OrderRow:
+    from actions.order_rows import OrderRow
+
+    return OrderRow(*values)  # type: ignore[arg-type]
+
+
 def one_order(conn: sqlite3.Connection, order_id: str) -> OrderRow | None:
     row = conn.execute(f"SELECT {_ORDER} FROM orders WHERE id = ?", (order_id,)).fetchone()
-    return OrderRow(*row) if row else None
+    return _order_row(row) if row else None
 
 
 def open_orders(conn: sqlite3.Connection) -> list[OrderRow]:
     """Orders that have not ended, oldest first."""
     rows = conn.execute(f"SELECT {_ORDER} FROM orders WHERE ended_at IS NULL ORDER BY at, id")
-    return [OrderRow(*row) for row in rows]
+    return [_order_row(row) for row in rows]
 
 
 def newest_orders(conn: sqlite3.Connection, limit: int) -> list[OrderRow]:
     """The last orders, newest first."""
     rows = conn.execute(f"SELECT {_ORDER} FROM orders ORDER BY at DESC, id DESC LIMIT ?", (limit,))
-    return [OrderRow(*row) for row in rows]
+    return [_order_row(row) for row in rows]
 
 
 def consequences(conn: sqlite3.Connection, order_id: str) -> list[OrderRow]:
     """Orders that followed from this one."""
     rows = conn.execute(f"SELECT {_ORDER} FROM orders WHERE after = ? ORDER BY at, id", (order_id,))
-    return [OrderRow(*row) for row in rows]
+    return [_order_row(row) for row in rows]
 
 
 def end_order(conn: sqlite3.Connection, order_id: str, at: str) -> None:
@@ -79,6 +107,9 @@ def end_order(conn: sqlite3.Connection, order_id: str, at: str) -> None:
 
 
 def _host_row(values: Sequence[object]) -> HostRow:
+    from actions.order_rows import HostRow
+    from actions.orders import Phase
+
     order_id, host, place, phase, *rest = values
     return HostRow(order_id, host, place, Phase(str(phase)), *rest)  # type: ignore[arg-type]
 
@@ -138,15 +169,26 @@ def orders_of(conn: sqlite3.Connection, host: str, limit: int) -> list[tuple[Ord
         (host, limit),
     )
     width = len(_ORDER.split(", "))
-    return [(OrderRow(*row[:width]), _host_row(row[width:])) for row in rows]
+    return [(_order_row(row[:width]), _host_row(row[width:])) for row in rows]
 
 
-def current_orders(conn: sqlite3.Connection) -> list[tuple[str, str, str, str, str]]:
-    """host, order, verb, phase, since of every host of an order that has not ended."""
-    return conn.execute(
+def current_orders(conn: sqlite3.Connection) -> dict[str, CurrentOrder]:
+    """Host -> the order that has not ended and is not done with it."""
+    rows = conn.execute(
         "SELECT host, orders.id, verb, phase, since FROM order_hosts JOIN orders ON orders.id = order_id"
-        " WHERE ended_at IS NULL AND phase IN ('planned', 'intent', 'sent') ORDER BY orders.at DESC"
-    ).fetchall()
+        " WHERE ended_at IS NULL AND phase IN ('planned', 'intent', 'sent') ORDER BY phase = 'planned' DESC"
+    )
+    return {host: CurrentOrder(*order) for host, *order in rows}
+
+
+def rebooting(conn: sqlite3.Connection) -> dict[str, str]:
+    """Host -> the order that reboots it now."""
+    return dict(
+        conn.execute(
+            "SELECT host, order_id FROM order_hosts JOIN orders ON orders.id = order_id"
+            " WHERE phase IN ('intent', 'sent') AND verb IN ('activate', 'reboot', 'roll-back')"
+        ).fetchall()
+    )
 
 
 # -- pins and quarantine ----------------------------------------------------------------------
@@ -154,6 +196,8 @@ def current_orders(conn: sqlite3.Connection) -> list[tuple[str, str, str, str, s
 
 def pins(conn: sqlite3.Connection) -> dict[str, Pin]:
     """By host."""
+    from actions.order_rows import Pin
+
     rows = conn.execute("SELECT host, version, reason, actor, at FROM pins")
     return {row[0]: Pin(*row) for row in rows}
 
@@ -172,6 +216,8 @@ def drop_pin(conn: sqlite3.Connection, host: str) -> bool:
 
 def quarantined(conn: sqlite3.Connection, machine_id: str | None = None) -> list[Quarantined]:
     """Everything in quarantine, or one machine's, oldest first."""
+    from actions.order_rows import Quarantined
+
     rows = conn.execute(
         "SELECT machine_id, version, host, reason, order_id, at FROM quarantine"
         " WHERE ?1 IS NULL OR machine_id = ?1 ORDER BY at, host",

@@ -58,6 +58,8 @@ class Wish:
     hold: str | None = None
     units: tuple[str, ...] = ()
     """Units that must be active, from [health]."""
+    reboot: str | None = None
+    """The order of ours that reboots it now: its silence is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def _unseen(
     why: Reason, memory: Memory | None, wish: Wish, feed: Feed | None, last: HostFacts | None
 ) -> Situation:
     """A host that did not answer is what it last was, as far as that is grave; none of it makes the state."""
+    if wish.reboot is not None and why.code in ("silent", "unreachable"):
+        why = Reason("rebooting", f"{wish.reboot} reboots it: {why.text}", "orders", "rebooting")
     reasons = [why, *_hold(wish)]
     known = [*armed(last)] if last else []
     known += _remembered([], memory) if memory else []

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+from actions import order_tables
+from actions.order_tables import CurrentOrder
 from collectors import tables
 from console.rows import FEED_STALE_AFTER_S, FleetView, HostRow, SlotCell
 
@@ -62,12 +64,13 @@ def quick_view(conn: sqlite3.Connection, extract: Extract, now: datetime) -> Fle
     )  # at once: a third of the time of each by itself
     known = {row[0]: (row[2], row[3], brief) for row, brief in zip(found, read, strict=True)}
     newest = max((row[1] for row in found), default=None)
-    rows, holds = [], tables.holds(conn)
+    rows, holds, orders = [], tables.holds(conn), order_tables.current_orders(conn)
     for host in extract.hosts:
         taken_at, reach, brief = known.get(host[0], (None, None, None))
         if host[5] is None and host[0] in holds:
             host[5] = holds[host[0]]
-        rows.append(host_row(host, brief, (taken_at, reach), extract, now))
+        row = host_row(host, brief, (taken_at, reach), extract, now)
+        rows.append(with_order(row, orders.get(host[0])))
     return fleet_view(extract, rows, newest, now)
 
 
@@ -103,6 +106,11 @@ def view_of(extract: Extract, rows: list[HostRow], newest: str | None, now: date
         stale_after_s=extract.stale_after_s,
         version_notes={version: f"{channel} head" for version, channel in extract.heads.items()},
     )
+
+
+def with_order(row: HostRow, order: CurrentOrder | None) -> HostRow:
+    """The row of a host on which an order is at work, or about to be."""
+    return row if order is None else replace(row, order=order.words)
 
 
 def uncertain(row: HostRow) -> HostRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ import msgspec
 from actions.brief import brief, packed
 from actions.collect import wishes
 from actions.engine import Kept, judged
+from actions.order_tables import CurrentOrder
 from actions.situation import Situation, twins_by_host
 from collectors.fleet_model import Fleet, FleetHost
 from collectors.records import HostRecord
 from collectors.releases import Feed
 from console.document import Asked, host_document
-from console.fleet_view import Extract, fleet_view, host_row
+from console.fleet_view import Extract, fleet_view, host_row, with_order
 from console.rows import FEED_STALE_AFTER_S, FleetView, HostRow, Summary, summarize
 from console.when import iso
 
@@ -34,6 +35,7 @@ class Judged:
     kept: Kept
     meaning: Situation | None
     row: HostRow
+    order: CurrentOrder | None = None
 
 
 def extract_of(fleet: Fleet, stamp: str, feed: Feed, feed_file: Path | None) -> Extract:
@@ -61,27 +63,31 @@ class Basis:
 
     records: Mapping[str, HostRecord]
     holds: Mapping[str, str]
+    orders: Mapping[str, CurrentOrder] = field(default_factory=dict)
+    """Host -> the order that is at work on it, or about to be."""
     twins: tuple[str, ...] = ()
     """Of the only host, where one alone is judged."""
 
 
 def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetime) -> list[Judged]:
     """All hosts, in the fleet file's order."""
-    records, wanted = basis.records, wishes(fleet, basis.holds)
+    records, reboots = basis.records, {name: item.id for name, item in basis.orders.items() if item.reboots}
+    wanted = wishes(fleet, basis.holds, reboots)
     twins = twins_by_host({name: row.machine_id for name, row in records.items() if name in wanted})
     judged_hosts = []
     for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
         record, others = records.get(host.name), twins.get(host.name, basis.twins)
+        order = basis.orders.get(host.name)
         if record is None:
-            row = host_row(plain, None, (None, None), extract, now)
-            judged_hosts.append(Judged(host, None, Kept(None, None), None, row))
+            row = with_order(host_row(plain, None, (None, None), extract, now), order)
+            judged_hosts.append(Judged(host, None, Kept(None, None), None, row, order))
             continue
         kept, meaning = judged(record, wanted[host.name], feed, others)
         memory = None if others else kept.memory
         short = msgspec.json.decode(packed(brief(kept.facts, memory, meaning)))
         held = [*plain[:5], wanted[host.name].hold]
-        row = host_row(held, short, (record.taken_at, record.reach), extract, now)
-        judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row))
+        row = with_order(host_row(held, short, (record.taken_at, record.reach), extract, now), order)
+        judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row, order))
     return judged_hosts
 
 
@@ -111,7 +117,15 @@ def status_document(hosts: list[Judged], view: FleetView, feed: Feed, fleet: Fle
 def document(item: Judged, feed: Feed, fleet: Fleet, now: datetime, stale: str | None) -> Json:
     as_of = iso(feed.taken_at) if stale else None
     asked = Asked(item.host, item.row.hold, item.record, now, fleet.health.units, as_of, stale)
-    return host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
+    told = host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
+    return told | {"order": order_document(item.order)}
+
+
+def order_document(order: CurrentOrder | None) -> Json | None:
+    """An order that is at work on a host, as its document tells it; null where there is none."""
+    if order is None:
+        return None
+    return {"id": order.id, "rollout": None, "cohort": None, "phase": order.words, "since": order.since}
 
 
 def stale_words(feed: Feed, now: datetime) -> str | None:

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from actions import order_tables
+from actions.order_tables import CurrentOrder
 from collectors import store, tables
 from collectors.errors import ConfigError
-from console.fleet_view import Extract, host_row, is_feed_old, uncertain, view_of
+from console.fleet_view import Extract, host_row, is_feed_old, uncertain, view_of, with_order
 from console.rows import FleetView, HostRow
 
 AGES_EVERY = timedelta(seconds=5)
@@ -23,8 +25,8 @@ AGES_EVERY = timedelta(seconds=5)
 class _Kept:
     """A row, and all that it was made from."""
 
-    look: tuple[str | None, str | None, str, str | None]
-    """taken_at, reach, brief, hold."""
+    look: tuple[str | None, str | None, str, str | None, CurrentOrder | None]
+    """taken_at, reach, brief, hold, order."""
     row: HostRow
 
 
@@ -83,12 +85,12 @@ class LiveRows:
         found = {
             name: (asked, taken, reach, brief) for name, asked, taken, reach, brief in tables.briefs(conn)
         }
-        holds = tables.holds(conn)
+        holds, orders = tables.holds(conn), order_tables.current_orders(conn)
         rows = []
         for host in extract.hosts:
             name = host[0]
             _, taken, reach, brief = found.get(name, ("", None, None, ""))
-            look = (taken, reach, brief, host[5] or holds.get(name))
+            look = (taken, reach, brief, host[5] or holds.get(name), orders.get(name))
             kept = self._kept.get(name)
             if kept is None or kept.look != look:
                 kept = self._kept[name] = _Kept(look, _made(host, look, extract, now, is_old))
@@ -115,12 +117,13 @@ def _is_stale(row: HostRow, extract: Extract, now: datetime) -> bool:
 
 def _made(
     host: list[Any],
-    look: tuple[str | None, str | None, str, str | None],
+    look: tuple[str | None, str | None, str, str | None, CurrentOrder | None],
     extract: Extract,
     now: datetime,
     is_old: bool,
 ) -> HostRow:
-    taken, reach, brief, hold = look
+    taken, reach, brief, hold, order = look
     held = [*host[:5], hold]
     row = host_row(held, json.loads(brief) if brief else None, (taken, reach), extract, now)
+    row = with_order(row, order)
     return uncertain(row) if is_old else row

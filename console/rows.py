@@ -75,7 +75,7 @@ class HostRow:
     health: str = ""
     """"" where nothing is wrong."""
     order: str | None = None
-    """Phase of the order on it; None: no order."""
+    """Verb and phase of the order on it, such as `stage sent`; None: no order."""
     will_reboot_by_itself: bool | None = None
     taken_at: datetime | None = None
     """When what is shown was read; None: never."""

@@ -34,7 +34,7 @@ running >/dev/null || refuse running-unknown
 }
 failed() {
 tell "$1" failed
-drop
+leave
 exit 81
 }
 reset() {

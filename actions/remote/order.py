@@ -11,8 +11,9 @@ The channel's answer is one line, `fleetctl ORDER WORD DETAIL`, and an exit stat
 independent of the channel; whether it worked is seen at the host, never here.
 
 An order is over at its `until` (host's clock) or with the boot; one that another of the same console
-`follows` is replaced once its unit has ended. RuntimeMaxSec ends a unit at `until`. A unit that ended well
-stays as `active (exited)`, so that its name cannot be started again in this boot.
+`follows` is replaced once its unit has ended, and holds the host again where the other did nothing or undid
+all. RuntimeMaxSec ends a unit at `until`. A unit that ended well stays as `active (exited)`, so that its name
+cannot be started again in this boot.
 """
 
 from __future__ import annotations
@@ -150,8 +151,15 @@ sed -n "s/^$1=//p" "$D/order" 2>/dev/null | head -n 1
 drop() {
 [ -z "$M" ] || [ "$(held_by order)" != "$O" ] || rm -f "$D/order"
 }
-refuse() {
+leave() {
+if [ -n "$M" ] && [ -e "$D/$O.before" ] && [ "$(held_by order)" = "$O" ]; then
+mv -T -f "$D/$O.before" "$D/order"
+else
 drop
+fi
+}
+refuse() {
+leave
 reply refused "$1"
 exit 77
 }
@@ -199,7 +207,7 @@ return 0
 u=$(held_by until)
 if [[ $h =~ ^o-[0-9a-z]{6,20}$ && $u =~ ^[1-9][0-9]{8,10}$ ]] &&
 { (( u <= n )) || [ "$h" = "${I[follows]}" ]; } && ! busy "$h"; then
-mv -T -f "$D/order.new" "$D/order" && M=1 && return
+cp "$D/order" "$D/$O.before" && mv -T -f "$D/order.new" "$D/order" && M=1 && return
 fi
 rm -f "$D/order.new"
 reply taken "$(head -c 400 "$D/order" | tr -c "[:alnum:]=@._+?-" " ")"
@@ -216,7 +224,7 @@ operation) v=$(operation) || v=- ;;
 conf) v=$(digest) || v=unread ;;
 esac
 [ "$v" = "${I[$k]}" ] || {
-drop
+leave
 reply moved "$k $v"
 exit 87
 }
@@ -227,7 +235,7 @@ local s=$D/$O.sh k why
 rm -f "$D/$O.log"
 (umask 077; printf "%s\\n" "$BASH_EXECUTION_STRING" >"$s" &&
 for k in $K; do printf "%s=%s\\n" "$k" "${I[$k]}"; done >"$D/$O.in" && printf "end\\n" >>"$D/$O.in") || {
-drop
+leave
 reply not-started file
 exit 69
 }
@@ -239,7 +247,7 @@ if loaded "$O"; then
 reply running
 exit 0
 fi
-drop
+leave
 reply not-started "$(printf %s "${why:0:300}" | tr -c "[:alnum:]=@._+?:-" " ")"
 exit 69
 }

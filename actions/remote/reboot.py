@@ -70,11 +70,11 @@ sleep 2
 check
 go && return 0
 tell reboot was refused
-drop
+leave
 return 81
 }
 after() {
-[ -e "$D/$O.going" ] || drop
+[ -e "$D/$O.going" ] || leave
 }
 """
 )

@@ -41,7 +41,7 @@ restore_conf || {
 tell update.conf NOT restored
 r=82
 }
-drop
+leave
 return $r
 }
 failed() {

@@ -10,10 +10,10 @@ import click
 
 from actions import ledger
 from actions.actor import current_actor
-from actions.collect import wishes
+from actions.collect import stored_wishes
 from actions.engine import rejudge
 from actions.record import Entry, Event
-from collectors import store, tables
+from collectors import store
 from collectors.errors import ConfigError
 from collectors.feed_file import load_feed
 from console.cli.context import Console, now
@@ -69,7 +69,7 @@ def on_hosts(
                 Entry(at, actor, verb, one.event, host=host, text=one.text) for host, one in done.items()
             ]
             head = ledger.append(conn, entries)
-            rejudge(conn, hosts, wishes(loaded.fleet, tables.holds(conn)), feed)
+            rejudge(conn, hosts, stored_wishes(conn, loaded.fleet), feed)
     finally:
         conn.close()
     for host, one in done.items():

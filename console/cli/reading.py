@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actions import order_tables
 from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import feed_digest, file_stamp, load_feed
@@ -80,7 +81,10 @@ def read_one(loaded: LoadedFleet, now: datetime, host: str, feed: Feed | None = 
             known = {item.name for item in loaded.fleet.hosts}
             twins = tables.twins(conn, host, row.machine_id) if row else ()
             basis = Basis(
-                {host: row} if row else {}, tables.holds(conn), tuple(name for name in twins if name in known)
+                {host: row} if row else {},
+                tables.holds(conn),
+                order_tables.current_orders(conn),
+                tuple(name for name in twins if name in known),
             )
         finally:
             conn.close()
@@ -106,7 +110,7 @@ def read_whole(loaded: LoadedFleet, now: datetime, *, at: datetime | None = None
     else:
         try:
             basis = (
-                Basis(tables.all_hosts(conn), tables.holds(conn))
+                Basis(tables.all_hosts(conn), tables.holds(conn), order_tables.current_orders(conn))
                 if at is None
                 else Basis(fleet_at(conn, at), {})
             )

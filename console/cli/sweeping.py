@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actions.collect import Swept, collect, wishes
+from actions.collect import Swept, collect, stored_wishes
 from actions.engine import rejudge
 from actions.watch import Setup, forget_old, watch
 from collectors import store, tables
@@ -80,7 +80,7 @@ def remember_extract(
     before = read_extract(conn)
     with store.transaction(conn):
         if before is None or (before.stamp, before.feed_digest) != (extract.stamp, extract.feed_digest):
-            wanted = wishes(loaded.fleet, tables.holds(conn))
+            wanted = stored_wishes(conn, loaded.fleet)
             others = [name for name in tables.host_names(conn) if name not in just_judged]
             rejudge(conn, others, wanted, feed)
         write_extract(conn, extract)

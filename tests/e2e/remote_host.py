@@ -17,6 +17,9 @@ from actions.remote.order import Order, Reply, VerbText, read_reply
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 IDLE, NEED_REBOOT = "UPDATE_STATUS_IDLE", "UPDATE_STATUS_UPDATED_NEED_REBOOT"
+STAGED = {"gpt_A": "1 0 1", "gpt_B": "2 1 0", "op": NEED_REBOOT}
+MASK = "/run/systemd/system/locksmithd.service"
+ODD = b'# ours\r\nREBOOT_STRATEGY = off\n  GROUP=x\nSERVER="http://own/v1/update/"\r\nGROUP=beta'
 
 _START = """#!/bin/bash
 n=${0##*/}
@@ -84,9 +87,11 @@ _FLATCAR_UPDATE = """
 c=/etc/flatcar/update.conf
 rm -f /etc/systemd/system/update-engine.service
 touch $c; sed -i /SERVER=/d $c; echo SERVER=http://localhost:9090/update >>$c
+cp $c /state/conf_used
 case $(cat /state/updater) in
 stage) sed -i /SERVER=/d $c; echo '2 1 0' >/state/gpt_B; echo UPDATE_STATUS_UPDATED_NEED_REBOOT >/state/op ;;
 fail) echo "Error: update failed" >/dev/stderr; exit 22 ;;
+kill-group) cp /state/after_attempt /state/op; kill 0 ;;
 kill) kill -9 $PPID; exec /usr/bin/sleep 0.05 ;;
 esac
 """
@@ -206,6 +211,7 @@ class RemoteHost:
             capture_output=True,
             check=False,
             timeout=15,
+            start_new_session=True,  # a stand-in may kill its process group
         )
 
     def send(
@@ -217,3 +223,8 @@ class RemoteHost:
         done = self.bash(verb.text, verb.argv[-1], verb.stdin(asked, guard or self.guard(), values))
         assert not done.stderr, done.stderr
         return read_reply(done.stdout, order), done.returncode
+
+
+def state(host: RemoteHost, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        host.set(name, value)

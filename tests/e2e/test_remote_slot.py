@@ -135,7 +135,7 @@ def test_arm64_keeps_the_root_hash_elsewhere(host: RemoteHost, tmp_path: Path) -
 
 def private() -> str:
     """The text as it is from its private namespace on, the tests' own being one already."""
-    return PROOF_ARGV[4].partition('"$0" private; ')[2]
+    return PROOF_ARGV[4].partition('"$0" private; }; ')[2]
 
 
 @pytest.mark.parametrize(

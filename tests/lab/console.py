@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -24,6 +26,13 @@ ODD_CONF = (
     b"X=\xff\xfe\t\r\n# no end\r"
 )
 """A DOS line end, a comment that names a server, odd spacing, bytes that are no UTF-8, no last newline."""
+
+
+@contextmanager
+def beside(story: Callable[[Lab], None], lab: Lab) -> Iterator[Future[None]]:
+    """Run a story on a host of its own beside the tests that follow; its result raises what it raised."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(story, lab)
 
 
 def words(flags: SlotFlags) -> str:

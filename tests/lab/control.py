@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -42,6 +43,8 @@ from tests.lab.system import (
 
 _KNOB_KEYS = re.compile(r"update|payload|confirm_after|boot(@[0-9.]+)?")
 POWER_WISHES = ("on", "off", "reset")
+_KEYS = threading.Lock()
+"""Tests may work on several hosts at once."""
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout_s: float) -> None:
@@ -189,7 +192,7 @@ def ssh_command(info: HostInfo) -> list[str]:
     options = {
         "IdentitiesOnly": "yes",
         "BatchMode": "yes",
-        "ConnectTimeout": "5",
+        "ConnectTimeout": "15",
         "StrictHostKeyChecking": "yes",
         "UserKnownHostsFile": str(KNOWN_HOSTS),
         "GlobalKnownHostsFile": "none",
@@ -267,8 +270,7 @@ def wait_booted(infos: list[HostInfo]) -> None:
 
 def _forget_keys(addresses: set[str]) -> None:
     if KNOWN_HOSTS.exists():
-        lines = KNOWN_HOSTS.read_text().splitlines(keepends=True)
-        _write_keys([line for line in lines if line.split(" ")[0] not in addresses])
+        _change_keys(addresses, [])
 
 
 def _learn_keys(infos: list[HostInfo]) -> None:
@@ -284,15 +286,16 @@ def _learn_keys(infos: list[HostInfo]) -> None:
     keys = [line for line in found if line.split(" ")[0] in addresses]
     if len(keys) != len(addresses):
         raise LabError(f"host keys of only {len(keys)} of {len(addresses)} hosts")
-    _forget_keys(addresses)
-    old = KNOWN_HOSTS.read_text().splitlines(keepends=True) if KNOWN_HOSTS.exists() else []
-    _write_keys(old + keys)
+    _change_keys(addresses, keys)
 
 
-def _write_keys(lines: list[str]) -> None:
-    part = KNOWN_HOSTS.with_name("known_hosts.part")
-    part.write_text("".join(lines))
-    part.replace(KNOWN_HOSTS)
+def _change_keys(addresses: set[str], keys: list[str]) -> None:
+    """Put these lines in the place of those of the addresses; the others' are never missing meanwhile."""
+    with _KEYS:
+        old = KNOWN_HOSTS.read_text().splitlines(keepends=True) if KNOWN_HOSTS.exists() else []
+        part = KNOWN_HOSTS.with_name("known_hosts.part")
+        part.write_text("".join([line for line in old if line.split(" ")[0] not in addresses] + keys))
+        part.replace(KNOWN_HOSTS)
 
 
 def clean() -> None:

@@ -18,7 +18,7 @@ from actions.remote.order import Order, Reply, VerbText, Word, read_reply
 from actions.remote.preflight import PREFLIGHT_ARGV, PREFLIGHT_COMMAND, preflight_stdin
 from actions.remote.reboot import reboot_values
 from actions.remote.repair import Residue, repair_values
-from actions.remote.shell import one_line, root_argv
+from actions.remote.shell import one_line, root_argv, sudoers_line
 from actions.remote.slot_proof import PROOF_ARGV, PROOF_COMMAND, Proof, ProofResult, proof_stdin, read_proof
 from actions.remote.stage import MOST_EXTENSIONS, STAGE, PayloadFile, stage_values
 from actions.remote.sudoers import TEXTS, orders_sudoers
@@ -161,6 +161,11 @@ def test_sudoers_allow_the_verbs_asked_for_and_what_they_look_at() -> None:
     )
     assert len(orders_sudoers("core", Verb).splitlines()) == len(Verb) + 3
     assert orders_sudoers("core", []) == ""
+
+
+def test_no_blanks_stand_side_by_side_in_sudoers_which_takes_them_for_one() -> None:
+    assert sudoers_line("core", ("/bin/x", "a   b", "c")) == "core ALL=(root) NOPASSWD: /bin/x a \\ \\ b c\n"
+    assert "  " not in orders_sudoers("core", Verb)
 
 
 def test_lines_are_joined_as_shell_reads_them() -> None:
