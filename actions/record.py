@@ -42,6 +42,9 @@ class Event(StrEnum):
     HELD = "held"
     UNHELD = "unheld"
     ACKNOWLEDGED = "acknowledged"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    RELEASED = "released"
 
 
 class Broken(Exception):

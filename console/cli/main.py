@@ -38,6 +38,8 @@ COMMANDS = {
     "run": "carry an order out, or follow it; alone: list orders",
     "hold": "mark hosts that must not be rebooted",
     "unhold": "take a hold back",
+    "pin": "want a version of hosts",
+    "quarantine": "versions that a machine is not to get again",
     "acknowledge": "take note of a reversion or a failure",
     "audit": "what was asked and done: read, verify and export the record",
     "demo": "a simulated fleet on this machine, over real SSH",

@@ -14,6 +14,11 @@ from console.cli.terms import Terms, order_options, split_word
 _VERSION = re.compile(r"\d{1,5}\.\d{1,4}\.\d{1,4}", flags=re.ASCII)
 
 
+def is_version_word(text: str) -> bool:
+    """Whether a word of a command line is a release, and so no host."""
+    return _VERSION.fullmatch(text) is not None
+
+
 @click.command("stage", help="Write a release to the other slot: VERSION, or what the server offers.")
 @click.option("--to", "version", metavar="VERSION", help="As VERSION before the hosts.")
 @click.option(
@@ -41,7 +46,7 @@ def command(
 ) -> int:
     from console.cli.ordering import give
 
-    word, terms = split_word(terms, lambda text: _VERSION.fullmatch(text) is not None)
+    word, terms = split_word(terms, is_version_word)
     if word is not None and version is not None:
         raise click.UsageError("the version is named twice")
     asked = Asked(
