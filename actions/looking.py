@@ -86,14 +86,22 @@ class Looker:
         self._salt = bytes.fromhex(tables.setting(conn, "salt") or "")
         self._command = probe_command(basis.fleet.health.units)
 
-    async def look(self, host: str, asked: Asked, order_id: str | None = None) -> Look:
-        """The host as it is now, with everything that a decision about `asked` needs."""
+    async def look(
+        self, host: str, asked: Asked, order_id: str | None = None, *, decides: bool = True
+    ) -> Look:
+        """The host as it is now, with everything that a decision about `asked` needs; not `decides`: with
+        what proves an outcome, so without the slot proof, which takes its time."""
         target = self._basis.targets[host]
         timeout_s = self._basis.hosts[host].ssh.probe_timeout_s or PROBE_TIMEOUT_S
         seen = await look(self._transport, Ask(target, timeout_s), self._command, salt=self._salt)
         extra = await self._preflight(target, order_id) if isinstance(seen, Answer) else None
         proof = None
-        if asked.verb is Verb.ROLL_BACK and isinstance(seen, Answer) and seen.facts.running is not None:
+        if (
+            decides
+            and asked.verb is Verb.ROLL_BACK
+            and isinstance(seen, Answer)
+            and seen.facts.running is not None
+        ):
             proof = await self._proof(target, seen.facts.running.other)
         return self._joined(host, asked, order_id, seen, extra, proof)
 
@@ -169,6 +177,7 @@ class Looker:
             budget_used=self._disturbed(host, order_id) if asked.verb.reboots else None,
             fleetlock=basis.fleet.fleetlock is not None,
             payload_bytes=basis.payload_bytes,
+            cgroup_v1=extra.cgroup_v1 if extra else None,
         )
 
     def _disturbed(self, host: str, order_id: str | None) -> str | None:

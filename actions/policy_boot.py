@@ -166,7 +166,7 @@ def permission(verb: Verb, look: Look) -> Iterator[Refusal]:
     yield from _owners(look)
     yield from window_refusals(look, look.now)
     if facts is not None and verb is not Verb.ROLL_BACK:
-        if not is_way_back(look):
+        if facts.slots is not None and not is_way_back(look):
             why = "no other slot is bootable: a boot that fails has no way back"
             yield refusal("no-fallback", why, "stage and activate once", slot_words(facts), Force.NO_FALLBACK)
         yield from _degraded(look, facts)

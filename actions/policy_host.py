@@ -94,7 +94,9 @@ def _incomplete(verb: Verb, facts: HostFacts) -> Iterator[Refusal]:
         and not facts.flags.no_update
     ):
         why = "update_engine tells no status, so nobody can say that it is not writing"
-        yield refusal("engine-down", why, REMEDIES["engine_down"], UPDATER)
+        unit = facts.units.get(UPDATER)
+        remedy = REMEDIES["masked" if unit is not None and unit.is_masked else "engine_down"]
+        yield refusal("engine-down", why, remedy, UPDATER)
 
 
 def _slots(facts: HostFacts) -> Iterator[Refusal]:
@@ -155,8 +157,8 @@ def _others(look: Look) -> Iterator[Refusal]:
 
 
 def is_over(order: HeldOrder, now: datetime) -> bool:
-    """Past its `until`; one that does not say until when it is has the host for good."""
-    return order.until is not None and order.until <= now.timestamp()
+    """Past its `until`, by the clock that it was written by; one that does not say has the host for good."""
+    return order.until is not None and order.until <= (order.now or now.timestamp())
 
 
 def at_work(look: Look) -> Iterator[Refusal]:

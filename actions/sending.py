@@ -118,6 +118,24 @@ _REFUSED = {
 """What the text on the host refuses by itself, by its word."""
 
 
+_MOVED = {
+    "boot_id": "it has rebooted",
+    "conf": "update.conf is another",
+    "slot_a": "slot A's flags are now",
+    "slot_b": "slot B's flags are now",
+    "operation": "update_engine's status is now",
+}
+
+
+def _moved_words(detail: str) -> str:
+    """What the host says has moved; `-` stands for what it cannot read any more."""
+    key, _, found = detail.partition(" ")
+    what = _MOVED.get(key, f"{key} is now")
+    if key in ("boot_id", "conf"):
+        return what
+    return f"{what} {found.removeprefix('UPDATE_STATUS_') if found not in ('', '-') else 'not to be read'}"
+
+
 def not_sent(reply: Reply, exit_status: int) -> Outcome | None:
     """The outcome where the channel's answer says that nothing was done; None where it does not say so."""
     if reply.word is None:
@@ -129,14 +147,17 @@ def not_sent(reply: Reply, exit_status: int) -> Outcome | None:
         return None
     match reply.word:
         case Word.MOVED:
-            key, _, found = reply.detail.partition(" ")
-            text = f"the host moved since the plan was made: {key} is {found or 'unknown'}; ask again"
+            text = f"the host moved since the plan was made: {_moved_words(reply.detail)}; ask again"
             return Outcome(Phase.NOT_SENT, "moved", text)
         case Word.TAKEN:
             return Outcome(Phase.NOT_SENT, "foreign-order", f"another order has the host: {reply.detail}")
         case Word.REFUSED:
             why = _REFUSED.get(reply.detail, reply.detail or "it does not say why")
-            return Outcome(Phase.NOT_SENT, reply.detail or "refused", f"the host refused: {why}")
+            return Outcome(
+                Phase.NOT_SENT,
+                reply.detail or "refused",
+                f"the host refused, nothing was done: {why}; ask again once that is over",
+            )
         case Word.MALFORMED:
             return Outcome(
                 Phase.NOT_SENT, "malformed", f"what was sent did not arrive whole ({reply.detail})"

@@ -73,6 +73,8 @@ class HeldOrder:
     boot_id: str = ""
     until: int | None = None
     """Seconds since the epoch, by the host's clock."""
+    now: int | None = None
+    """What that clock showed when this was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Extra:
     locksmithd: LocksmithdHold | None = None
     reboot_required: bool | None = None
     reset_armed: bool | None = None
+    cgroup_v1: bool | None = None
+    """The host mounts the old control groups only, or mixed."""
     var_tmp: Space | None = None
     unit: OrderUnit | None = None
     """Of the order asked about."""
@@ -180,6 +184,7 @@ class _Reader:
             locksmithd=self.read("locksmithd", _locksmithd),
             reboot_required=_CLAIMS.get(marks.get("/run/reboot-required", "")),
             reset_armed=_CLAIMS.get(marks.get("/selective-os-reset", "")),
+            cgroup_v1=_DENIALS.get(marks.get("/sys/fs/cgroup/cgroup.controllers", "")),
             var_tmp=self.read("var_tmp", _space),
             unit=self.read("unit", _unit) if asked else None,
             log=self.log() if asked else (),
@@ -212,6 +217,7 @@ class _Reader:
 
 
 _CLAIMS = {"1": True, "0": False}
+_DENIALS = {"1": False, "0": True}
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -261,7 +267,7 @@ def _inhibitors(text: str) -> tuple[Inhibitor, ...]:
 def _held_order(text: str) -> HeldOrder:
     lines = (line.partition("=") for line in text.split("\n"))
     values = {key: visible(value, 80) for key, sign, value in lines if sign}
-    until = values.get("until", "")
+    until, now = values.get("until", ""), values.get("now", "")
     return HeldOrder(
         order=values.get("order", ""),
         actor=values.get("actor", ""),
@@ -269,6 +275,7 @@ def _held_order(text: str) -> HeldOrder:
         verb=values.get("verb", ""),
         boot_id=values.get("boot_id", ""),
         until=int(until) if re.fullmatch(r"[0-9]{1,11}", until, flags=re.ASCII) else None,
+        now=int(now) if re.fullmatch(r"[0-9]{1,11}", now, flags=re.ASCII) else None,
     )
 
 

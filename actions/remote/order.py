@@ -160,7 +160,7 @@ fi
 }
 refuse() {
 leave
-reply refused "$1"
+tell refused "$1"
 exit 77
 }
 loaded() {

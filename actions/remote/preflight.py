@@ -79,7 +79,7 @@ E $?
 B order
 r=1
 [ ! -e $D/order ] || {{
-head -c 1000 $D/order
+head -c 1000 $D/order && printf "now=%(%s)T\\n" -1
 r=$?
 }}
 E $r
@@ -108,7 +108,7 @@ done
 printf "active\\t%s\\n" "$(systemctl is-active locksmithd.service)"
 E 0
 B marks
-for f in /run/reboot-required /selective-os-reset; do
+for f in /run/reboot-required /selective-os-reset /sys/fs/cgroup/cgroup.controllers; do
 if [ -e $f ] || [ -L $f ]; then
 printf "%s\\t1\\n" $f
 else

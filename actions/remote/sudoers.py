@@ -17,6 +17,7 @@ from actions.remote.shell import sudoers_line
 from actions.remote.slot_proof import PROOF_ARGV
 from actions.remote.stage import STAGE
 from actions.remote.updates import UPDATES_ORDER
+from actions.remote.upload import UPLOAD_ARGV
 
 TEXTS: dict[Verb, VerbText] = {
     item.verb: item for item in (STAGE, CANCEL, ACTIVATE, REBOOT, ROLL_BACK, CHANNEL, UPDATES_ORDER, REPAIR)
@@ -34,6 +35,8 @@ def orders_sudoers(user: str, verbs: Iterable[Verb]) -> str:
         argvs.append(PREFLIGHT_ARGV)
     if any(verb.reboots for verb in wanted):
         argvs.append(AFTERMATH_ARGV)
+    if Verb.STAGE in wanted:
+        argvs.append(UPLOAD_ARGV)
     if any(verb in _PROVED for verb in wanted):
         argvs.append(PROOF_ARGV)
     return "".join(sudoers_line(user, argv) for argv in argvs)

@@ -31,12 +31,20 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @group_option
 @click.option("--local", is_flag=True, help="Only this machine: ask no host.")
 @click.option("--sudoers", is_flag=True, help="Print the sudoers rules that the probe needs, nothing else.")
+@click.option("--verbs", is_flag=True, help="With --sudoers: also what the verbs need that change hosts.")
 @click.pass_obj
 def command(
-    console: Console, hosts: tuple[str, ...], groups: tuple[str, ...], local: bool, sudoers: bool
+    console: Console,
+    hosts: tuple[str, ...],
+    groups: tuple[str, ...],
+    local: bool,
+    sudoers: bool,
+    verbs: bool,
 ) -> ExitCode:
     from collectors.fleet_file import targets
 
+    if verbs and not sudoers:
+        raise click.UsageError("--verbs goes with --sudoers")
     try:
         loaded = console.load()
         chosen = chosen_hosts(loaded, hosts, groups)
@@ -47,7 +55,7 @@ def command(
         return _told(console, _wrong(error))
     picked = {host.name: resolved.targets[host.name] for host in chosen}
     if sudoers:
-        _print_rules(picked)
+        _print_rules(picked, verbs=verbs)
         return ExitCode.OK
     findings = _local(loaded, picked, resolved.warnings)
     if not local:
@@ -65,12 +73,14 @@ def _wrong(error: ConfigError) -> list[Finding]:
     return [Finding(Level.PROBLEM, "fleet file", str(mistake)) for mistake in mistakes]
 
 
-def _print_rules(targets: Mapping[str, Target]) -> None:
+def _print_rules(targets: Mapping[str, Target], *, verbs: bool) -> None:
+    from actions.orders import Verb
+    from actions.remote.sudoers import orders_sudoers
     from collectors.probe import sudoers_rule
 
     users = sorted({target.user for target in targets.values()} - {"root"})
     for user in users:
-        click.echo(sudoers_rule(user), nl=False)
+        click.echo(sudoers_rule(user) + (orders_sudoers(user, Verb) if verbs else ""), nl=False)
     if not users:
         click.echo("every host is logged in to as root, who needs no rule", err=True)
 

@@ -159,7 +159,7 @@ def test_sudoers_allow_the_verbs_asked_for_and_what_they_look_at() -> None:
     assert all(
         line.startswith("core ALL=(root) NOPASSWD: /bin/bash --norc --noprofile -c ") for line in lines
     )
-    assert len(orders_sudoers("core", Verb).splitlines()) == len(Verb) + 3
+    assert len(orders_sudoers("core", Verb).splitlines()) == len(Verb) + 4
     assert orders_sudoers("core", []) == ""
 
 

@@ -81,13 +81,13 @@ def reboot(run: Run) -> Steps:
     if _go(run):
         return 0
     run.tell("reboot was refused")
-    run.drop()
+    run.leave()
     return Exit.STEP_FAILED
 
 
 def after_reboot(run: Run) -> int:
     if not run.has(run.path("going")):
-        run.drop()
+        run.leave()
     return 0
 
 
@@ -148,5 +148,5 @@ def _put_back(run: Run) -> int:
     if not restore_conf(run):
         run.tell("update.conf NOT restored")
         status = Exit.NOT_UNDONE
-    run.drop()
+    run.leave()
     return status

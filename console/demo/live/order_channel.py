@@ -80,6 +80,9 @@ def take(run: Run) -> None:
     run.remove(new)
     holder = run.held_by("order")
     if not run.has(path) or _is_over(run, holder, now):
+        before = run.read(path)
+        if before is not None:
+            run.write(run.path("before"), before)
         run.write(path, content)
         run.owns = True
     elif holder != run.order:
@@ -107,7 +110,7 @@ def guard(run: Run) -> None:
     }
     for key, value in found.items():
         if value != run.values[key]:
-            run.drop()
+            run.leave()
             run.reply(f"moved {key} {value}")
             raise Exited(Exit.MOVED)
 
@@ -137,6 +140,6 @@ def begin(run: Run, text: VerbText) -> None:
 
 
 def _not_started(run: Run, why: str) -> NoReturn:
-    run.drop()
+    run.leave()
     run.reply(f"not-started {why}")
     raise Exited(Exit.NOT_STARTED)

@@ -88,8 +88,9 @@ def _preflight(body: Body, call: Call) -> Reply:
     answer.add("updater", b"", 0 if body.updater_runs else 1)
     _order_and_conf(run, answer)
     answer.add("locksmithd", _locksmithd(run))
-    marks = (f"{path}\t{int(run.has(path))}\n" for path in (REBOOT_REQUIRED, RESET))
-    answer.add("marks", "".join(marks))
+    marks = {path: run.has(path) for path in (REBOOT_REQUIRED, RESET)}
+    marks["/sys/fs/cgroup/cgroup.controllers"] = not body.machine.faults.cgroup_v1
+    answer.add("marks", "".join(f"{path}\t{int(is_there)}\n" for path, is_there in marks.items()))
     answer.add("var_tmp", f"{_space(body.machine.state, '/')}\n")
     return answer.reply(body.machine.state)
 
@@ -144,7 +145,8 @@ def _kernel_bytes(body: Body, slot: SlotName) -> int | None:
 def _order_and_conf(run: Run, answer: _Answer) -> None:
     shown = run.machine.state.overrides.get("order")
     order = run.files.read(f"{FOLDER}/order") if shown is None else shown.content
-    answer.add("order", (order or b"")[:_ORDER_BYTES], 1 if order is None else 0)
+    told = b"" if order is None else order[:_ORDER_BYTES] + b"now=%d\n" % run.machine.wall.timestamp()
+    answer.add("order", told, 1 if order is None else 0)
     conf = conf_of(run.body)
     answer.add("conf", (conf or b"")[:_CONF_BYTES], 1 if conf is None else 0)
     digest = "" if conf is None else f"{hashlib.sha256(conf).hexdigest()}  -\n"

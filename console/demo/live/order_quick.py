@@ -79,7 +79,7 @@ def cancel(run: Run) -> Steps:
 
 def _failed(run: Run, step: str) -> NoReturn:
     run.tell(f"{step} failed")
-    run.drop()
+    run.leave()
     raise Exited(Exit.STEP_FAILED)
 
 

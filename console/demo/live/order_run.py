@@ -113,8 +113,8 @@ class Run:
 
     def refuse(self, code: str) -> NoReturn:
         assert code in self.refuses, f"{self.verb} knows no {code}"
-        self.drop()
-        self.reply(f"refused {code}")
+        self.leave()
+        self.tell(f"refused {code}")
         raise Exited(Exit.REFUSED)
 
     def held_by(self, key: str) -> str:
@@ -125,6 +125,15 @@ class Run:
     def drop(self) -> None:
         if self.owns and self.held_by("order") == self.order:
             self.remove(f"{FOLDER}/order")
+
+    def leave(self) -> None:
+        """Give the host back to the order that this one replaced, if there was one."""
+        before = self.read(self.path("before"))
+        if self.owns and before is not None and self.held_by("order") == self.order:
+            self.write(f"{FOLDER}/order", before)
+            self.remove(self.path("before"))
+        else:
+            self.drop()
 
     def is_loaded(self, order: str) -> bool:
         return self.machine.unit(unit_of(order)).load == "loaded"
