@@ -43,6 +43,21 @@ def claim(conn: sqlite3.Connection, name: str, lasts_s: float) -> Lease:
     raise Busy(*found)
 
 
+def renew(conn: sqlite3.Connection, lease: Lease, lasts_s: float) -> None:
+    """A longer time for a lease; also for one that ran out, as after a suspend, if nobody has it since.
+
+    Raises tables.LeaseLost where another process has taken over.
+    """
+    until = utc_now() + timedelta(seconds=lasts_s)
+    with store.transaction(conn):
+        tables.check_lease(conn, lease)
+        tables.take_lease(conn, lease.name, lease.owner, _NEVER, instant(until))
+
+
+_NEVER = ""
+"""Before every time: by it no lease has run out, so that the token stays."""
+
+
 def living_owner(conn: sqlite3.Connection, name: str) -> str | None:
     """Who has the lease now, unless that process is known to be gone."""
     owner = tables.lease_owner(conn, name, instant(utc_now()))

@@ -187,6 +187,17 @@ class Book:
             yield
 
 
+def give_up(conn: sqlite3.Connection, host: str, now: datetime) -> list[str]:
+    """Take outcomes of this host that nobody knows as failed, inside the caller's transaction; which they
+    were. A person has looked, and orders on the host are possible again."""
+    rows = order_tables.with_unknown_end(conn, [host])
+    for row in rows:
+        text = f"given up by a person; before: {row.text}"
+        made = replace(row, phase=Phase.FAILED, since=instant(now), code="given-up", text=text)
+        order_tables.go_on(conn, made, seen=row.phase)
+    return [f"the unknown outcome of {row.order_id}" for row in rows]
+
+
 def put_order(conn: sqlite3.Connection, order: Placed, steps: Sequence[Step], now: datetime) -> None:
     """An order's rows, inside the caller's transaction."""
     is_over = all(step.phase is not Phase.PLANNED for step in steps)

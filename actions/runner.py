@@ -8,14 +8,16 @@ the command, then looks until the host shows what became of it. A runner that fi
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from actions import order_tables
 from actions.following import Arrival, arrival, consequence_of, judged, quarantine_of, settled, since
-from actions.leases import Busy, claim, give_back
+from actions.leases import Busy, claim, give_back, renew
 from actions.looking import Basis, Clock, Looker
 from actions.order_rows import HostRow
 from actions.order_tables import Moved
@@ -27,6 +29,7 @@ from actions.remote.sudoers import TEXTS
 from actions.sending import not_sent
 from actions.uploading import Payload, take_away, upload
 from collectors.errors import ConnectFailed, OutcomeUnknown
+from collectors.records import Lease
 from collectors.tables import LeaseLost
 from collectors.transport import Transport
 
@@ -77,51 +80,60 @@ class Runner:
         self._stopped: str | None = None
 
     async def run(self, *, dispatches: bool = True) -> None:
-        """To its end. Without `dispatches` only what was sent is followed, and the rest is skipped.
+        """To its end. Without `dispatches` only what was sent is followed, what is unknown is looked at once
+        more, and the rest is skipped.
 
         Raises Busy before anything is done, tables.LeaseLost when another process takes over.
         """
         lease = self._book.lease = claim(self._book.conn, self._order.lease_name, LEASE_S)
         try:
             async with asyncio.TaskGroup() as group:
-                keeper = group.create_task(self._keep_lease())
+                keeper = group.create_task(self._keep_lease(lease))
                 await self._all_hosts(dispatches=dispatches)
-                await self._consequences()
+                await self._consequences(dispatches=dispatches)
                 keeper.cancel()
             self._book.end(self._order, self._now())
         except BaseExceptionGroup as group:
-            lost, others = group.split((Busy, LeaseLost))
+            lost, others = group.split(LeaseLost)
             if lost is None or others is not None:
                 raise
             raise LeaseLost(f"another process has taken over {self._order.id}") from group
         finally:
             give_back(self._book.conn, lease)
 
-    async def _keep_lease(self) -> None:
+    async def _keep_lease(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            claim(self._book.conn, self._order.lease_name, LEASE_S)
+            renew(self._book.conn, lease, LEASE_S)
 
-    async def _consequences(self) -> None:
+    async def _consequences(self, *, dispatches: bool) -> None:
+        """Carry out what follows; what another process carries out already is left to it."""
         for row in order_tables.consequences(self._book.conn, self._order.id):
             if row.ended_at is None:
-                await Runner(Book(self._book.conn), placed(row), replace(self._tools, payload=None)).run()
+                runner = Runner(Book(self._book.conn), placed(row), replace(self._tools, payload=None))
+                with suppress(Busy):
+                    await runner.run(dispatches=dispatches)
 
     async def _all_hosts(self, *, dispatches: bool) -> None:
         rows = order_tables.order_hosts(self._book.conn, self._order.id)
+        for row in rows:
+            self._stop_after(row)
         planned = [row for row in rows if row.phase is Phase.PLANNED]
         if not dispatches and planned:
             why = "the process that ran the order ended before its turn; ask again"
             self._skip(planned, why)
             planned = []
         begun = [row for row in rows if row.phase in (Phase.INTENT, Phase.SENT)]
+        unknown = [] if dispatches else [row for row in rows if row.phase is Phase.UNKNOWN]
         async with asyncio.TaskGroup() as group:
-            for row in (*begun, *planned):
+            for row in (*begun, *unknown, *planned):
                 group.create_task(self._in_turn(row))
 
     async def _in_turn(self, row: HostRow) -> None:
         async with self._turns:
-            if row.phase is not Phase.PLANNED:
+            if row.phase is Phase.UNKNOWN:
+                await self._settle(row)
+            elif row.phase is not Phase.PLANNED:
                 await self._follow(row)
             elif self._stopped is None:
                 await self._carry_out(row)
@@ -189,7 +201,7 @@ class Runner:
         step = step_of(row)
         poll_s = POLL_S.get(self._order.asked.verb, QUICK_POLL_S)
         while True:
-            look = await self._looker.look(row.host, self._order.asked, self._order.id)
+            look = await self._looker.look(row.host, self._order.asked, self._order.id, decides=False)
             now = self._now()
             found = arrival(row, step, look, now) if row.phase is Phase.INTENT else Arrival.OPEN
             if found is Arrival.NEVER:
@@ -203,6 +215,14 @@ class Runner:
                 await self._finish(row, step, outcome)
                 return
             await self._tools.clock.sleep(poll_s)
+
+    async def _settle(self, row: HostRow) -> None:
+        """One more look at a host whose outcome is not known."""
+        step = step_of(row)
+        look = await self._looker.look(row.host, self._order.asked, self._order.id, decides=False)
+        outcome = settled(row, step, look, self._now())
+        if outcome is not None:
+            await self._finish(row, step, outcome)
 
     async def _finish(self, row: HostRow, step: Step, outcome: Outcome) -> None:
         """Write an outcome down, with what the host tells of it and what follows from it."""
@@ -221,9 +241,13 @@ class Runner:
             quarantine=quarantine_of(self._order, step, outcome, now),
             consequence=consequence_of(self._order, step, outcome, now),
         )
-        if self._order.stops and outcome.phase in (Phase.FAILED, Phase.UNKNOWN):
-            self._stopped = f"stopped after {row.host}: {outcome.text}"
+        self._stop_after(made)
         self._tell(made)
+
+    def _stop_after(self, row: HostRow) -> None:
+        """No further host is begun after one that is not as ordered, whichever process saw that."""
+        if self._order.stops and row.phase in (Phase.FAILED, Phase.UNKNOWN):
+            self._stopped = f"stopped after {row.host}: {row.text}"
 
 
 def _moved_words(planned: Step, now: Step) -> str:
@@ -235,15 +259,11 @@ def _moved_words(planned: Step, now: Step) -> str:
     return f"the host moved since the plan was made ({what}): ask again"
 
 
-async def settle(book: Book, looker: Looker, hosts: list[str], clock: Clock) -> list[HostRow]:
-    """Look at hosts whose orders have an unknown outcome; those that show it now have it."""
-    found = []
-    for row in order_tables.with_unknown_end(book.conn, hosts):
-        made = order_tables.one_order(book.conn, row.order_id)
-        assert made is not None, "an order has its row as long as its hosts"
-        order = placed(made)
-        look = await looker.look(row.host, order.asked, order.id)
-        outcome = settled(row, step_of(row), look, clock.now())
-        if outcome is not None:
-            found.append(book.finish(order, row, outcome, clock.now()))
-    return found
+async def settle(conn: sqlite3.Connection, tools: Tools, hosts: Iterable[str]) -> None:
+    """Look at hosts of earlier orders whose outcome is not known; those that show it now have it, with all
+    that follows from it. Orders that another process carries out are left to it."""
+    for order_id in {row.order_id for row in order_tables.with_unknown_end(conn, hosts)}:
+        row = order_tables.one_order(conn, order_id)
+        assert row is not None, "an order has its row as long as its hosts"
+        with suppress(Busy):
+            await Runner(Book(conn), placed(row), tools).run(dispatches=False)

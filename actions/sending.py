@@ -140,7 +140,7 @@ def not_sent(reply: Reply, exit_status: int) -> Outcome | None:
     """The outcome where the channel's answer says that nothing was done; None where it does not say so."""
     if reply.word is None:
         if exit_status == words.Exit.NOT_ALLOWED:
-            why = "sudo does not allow this order; doctor --sudoers prints the rule"
+            why = "sudo does not allow this order; fleetctl doctor --sudoers --verbs prints the rule"
             return Outcome(Phase.NOT_SENT, "sudo-refused", why)
         return None
     if not reply.nothing_done:

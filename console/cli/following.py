@@ -6,17 +6,21 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from actions import ledger, order_tables
+from actions.engine import instant
 from actions.leases import living_owner
 from actions.orderbook import placed, step_of
 from collectors import store
 from collectors.errors import ConfigError
+from collectors.sweep import utc_now
 from console.cli.context import Console
 from console.exit_codes import ExitCode
 from console.order_document import exit_code, host_document, order_document
@@ -36,7 +40,25 @@ TAKEN_UP_S = 20.0
 """A process that was started has the order by then."""
 
 
-def start_runner(fleet_file: Path, database: Path, order_id: str) -> subprocess.Popen[bytes]:
+def take_up(loaded: LoadedFleet, conn: sqlite3.Connection, changed: Iterable[str] = ()) -> list[str]:
+    """Have orders looked at whose process is gone, or whose outcome is unknown on a host of `changed`.
+
+    Nothing is sent for them again, but for what must follow from an outcome. Their names are the answer.
+    """
+    young = instant(utc_now() - timedelta(seconds=TAKEN_UP_S))
+    left = [
+        row.id
+        for row in order_tables.open_orders(conn)
+        if row.after is None and row.at < young and living_owner(conn, placed(row).lease_name) is None
+    ]
+    unknown = (row.order_id for row in order_tables.with_unknown_end(conn, changed))
+    found = list(dict.fromkeys((*left, *unknown)))
+    for order_id in found:
+        start_runner(loaded.path, loaded.database_path, order_id, "--settle")
+    return found
+
+
+def start_runner(fleet_file: Path, database: Path, order_id: str, *options: str) -> subprocess.Popen[bytes]:
     """`fleetctl run ID`, in a session of its own: no terminal's end reaches it.
 
     What it says goes to a file beside the database.
@@ -44,7 +66,7 @@ def start_runner(fleet_file: Path, database: Path, order_id: str) -> subprocess.
     log = os.open(f"{database}.run.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
-            [*own_argv(fleet_file), "run", order_id],
+            [*own_argv(fleet_file), "run", order_id, *options],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

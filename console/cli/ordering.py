@@ -100,21 +100,24 @@ def _planned(
 ) -> list[Step]:
     """Ask every host, and plan its step. Stores what the hosts say, sends nothing."""
     from actions.looking import Looker
-    from actions.orderbook import Book
     from actions.placing import plan_all
-    from actions.runner import WallClock, settle
+    from actions.runner import Tools, WallClock, settle
     from collectors import store
     from collectors.ssh import SshTransport
+    from console.cli.following import take_up
     from console.cli.sweeping import Progress
 
     basis, clock = basis_of(loaded, payload), WallClock()
     with closing(store.open_writer(loaded.database_path, durable=True)) as conn:
+        for name in take_up(loaded, conn):
+            _say(f"{name} was left by its process: its hosts are looked at")
 
         async def plan() -> list[Step]:
             progress = Progress(len(hosts))
             async with SshTransport(keep=True, connections=loaded.fleet.connections) as transport:
                 looker = Looker(conn, transport, basis, clock)
-                await settle(Book(conn), looker, list(hosts), clock)
+                if not terms.dry_run:
+                    await settle(conn, Tools(transport, basis, clock), hosts)
                 steps = await plan_all(
                     looker,
                     order,

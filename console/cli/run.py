@@ -37,7 +37,7 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
             raise ConfigError(
                 loaded.path.name, order_id, "is no order of this fleet; `fleetctl run` lists them"
             )
-        if row.ended_at is None:
+        if row.ended_at is None or settle:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 _carry_out(console, conn, placed(row), dispatches=not settle)

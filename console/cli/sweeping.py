@@ -21,6 +21,7 @@ from collectors.feed_file import file_stamp, load_feed
 from collectors.observation import Observation
 from collectors.releases import Feed
 from console.cli.context import Console
+from console.cli.following import take_up
 from console.cli.reading import feed_path
 from console.exit_codes import ExitCode
 from console.fleet_view import read_extract, write_extract
@@ -140,9 +141,13 @@ def watch_fleet(console: Console, loaded: LoadedFleet, on_pass: Callable[[Swept]
                     )
             return latest
 
+        def passed(swept: Swept) -> None:
+            take_up(loaded, conn, {change.host for change in swept.changes})
+            on_pass(swept)
+
         async def run() -> None:
             async with SshTransport(keep=True, connections=setup.fleet.connections) as transport:
-                await watch(conn, transport, current, on_pass=on_pass)
+                await watch(conn, transport, current, on_pass=passed)
 
         remember_extract(conn, loaded, setup.feed)
         asyncio.run(run())

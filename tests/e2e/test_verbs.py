@@ -1,4 +1,4 @@
-"""The whole way of a release over real SSH: staged, activated, rolled back, each proved by the host itself."""
+"""The whole way of a release over real SSH: staged, activated, rolled back, with the hosts' own proof."""
 
 from __future__ import annotations
 

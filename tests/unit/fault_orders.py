@@ -20,7 +20,7 @@ from actions.orderbook import Book, new_id
 from actions.orders import Asked, Phase, Placed, Step, Verb
 from actions.placing import plan_all
 from actions.record import verify_rows
-from actions.runner import settle
+from actions.runner import Tools, settle
 from collectors.facts import Operation
 from console.demo.faults import FAULTS, PlannedFault
 from console.demo.live.kinds import LogEntry, What
@@ -96,7 +96,7 @@ def place(lab: OrderLab, asked: Asked, *hosts: str) -> Placed:
     async def planned() -> list[Step]:
         looker = Looker(conn, lab.transport, lab.basis, lab.clock)
         names = list(hosts) or list(lab.basis.hosts)
-        await settle(Book(conn), looker, names, lab.clock)
+        await settle(conn, Tools(lab.transport, lab.basis, lab.clock), names)
         return await plan_all(looker, order, names, payload=None, timeout_s=timeout_s, connections=8)
 
     Book(conn).place(order, asyncio.run(planned()), lab.clock.now())

@@ -103,7 +103,7 @@ class OrderLab:
 
             async def planned() -> list[Step]:
                 looker = Looker(conn, self.transport, self.basis, self.clock)
-                await settle(Book(conn), looker, names, self.clock)
+                await settle(conn, Tools(self.transport, self.basis, self.clock), names)
                 return await plan_all(looker, order, names, payload=None, timeout_s=None, connections=8)
 
             return order, asyncio.run(planned())
