@@ -9,6 +9,7 @@ import os
 import socket
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 from actions.engine import instant
 from collectors import store, tables
@@ -70,7 +71,10 @@ def give_back(conn: sqlite3.Connection, lease: Lease) -> None:
 
 
 def has_died(owner: str) -> bool:
-    """Whether the owner was a process of this machine that is gone; unknown is no."""
+    """Whether the owner was a process of this machine that is gone; unknown is no.
+
+    One that has ended and is not fetched by its parent is gone too: in a container nobody may ever do that.
+    """
     host, _, pid = owner.rpartition(" pid ")
     if host != socket.gethostname() or not pid.isdigit():
         return False
@@ -80,4 +84,13 @@ def has_died(owner: str) -> bool:
         return True
     except OSError:
         return False
-    return False
+    return _is_fetched_by_nobody(int(pid))
+
+
+def _is_fetched_by_nobody(pid: int) -> bool:
+    """Whether a process is a zombie, where the system tells. Its name stands in brackets before: proc(5)."""
+    try:
+        _, _, after = Path(f"/proc/{pid}/stat").read_text("latin-1").rpartition(")")
+    except OSError:
+        return False
+    return after.split()[:1] == ["Z"]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from actions import order_tables
 from actions.collect import PROBE_TIMEOUT_S, stored_wishes
 from actions.engine import kept, record
+from actions.health import ask_health
 from actions.orders import Asked, Phase, Verb
 from actions.policy_look import UNWISHED, Look
 from actions.remote.aftermath import AFTERMATH_COMMAND, Aftermath, aftermath_stdin, read_aftermath
@@ -103,7 +104,11 @@ class Looker:
             and seen.facts.running is not None
         ):
             proof = await self._proof(target, seen.facts.running.other)
-        return self._joined(host, asked, order_id, seen, extra, proof)
+        health: dict[str, bool] = {}
+        if asked.verb.reboots and isinstance(seen, Answer):
+            wanted = self._basis.fleet.health
+            health = await ask_health(self._transport, target, self._basis.hosts[host], wanted)
+        return replace(self._joined(host, asked, order_id, seen, extra), proof=proof, health=health)
 
     async def aftermath(self, host: str) -> Aftermath:
         """What the host wrote in the boot before; nothing where it does not say."""
@@ -142,7 +147,6 @@ class Looker:
         order_id: str | None,
         seen: Observation,
         extra: Extra | None,
-        proof: Proof | None,
     ) -> Look:
         conn, basis, now = self._conn, self._basis, self._clock.now()
         wanted = stored_wishes(conn, basis.fleet)
@@ -171,7 +175,6 @@ class Looker:
                 item.version for item in order_tables.quarantined(conn, machine_id) if machine_id is not None
             ),
             twins=twins,
-            proof=proof,
             own_orders=tuple(order.id for order, _ in own) + ((order_id,) if order_id else ()),
             unknown_outcome=", ".join(unknown) or None,
             budget_used=self._disturbed(host, order_id) if asked.verb.reboots else None,

@@ -152,6 +152,8 @@ class Baseline:
     active_units: tuple[str, ...] = ()
     """Those of the watched units that were active."""
     containers: int = 0
+    health: tuple[str, ...] = ()
+    """The fleet file's own questions that were answered well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def baseline(look: Look, facts: HostFacts) -> Baseline:
             if name in facts.units and facts.units[name].active == "active"
         ),
         containers=facts.passing.containers or 0,
+        health=tuple(question for question, is_good in look.health.items() if is_good),
     )
 
 
@@ -284,6 +285,8 @@ def _says_of_boot(
                 yield f"{other.name} is bootable by its flags only: {overwritten}"
     if awaits_extension(facts):
         yield "an extension's new image is merged by this boot"
+    for question, is_good in look.health.items():
+        yield f"health, asked again after: {question}" if is_good else f"not well before already: {question}"
     yield from (f"{item.text.partition(';')[0]} now" for item in window_refusals(look, look.now))
 
 

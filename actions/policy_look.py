@@ -6,7 +6,8 @@ Nothing here decides. A question about the host that several checks ask is answe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from actions.remote.extra import Extra
@@ -61,6 +62,8 @@ class Look:
     """SYSEXT_LEVEL of the version asked for, where it is known."""
     cgroup_v1: bool | None = None
     """The host mounts the old control groups."""
+    health: Mapping[str, bool] = field(default_factory=dict)
+    """The fleet file's own questions -> whether the answer is good; asked where a reboot is decided on."""
 
     @property
     def facts(self) -> HostFacts | None:

@@ -16,7 +16,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from actions import order_tables
-from actions.following import Arrival, arrival, consequence_of, judged, quarantine_of, settled, since
+from actions.following import (
+    NEVER_AFTER_S,
+    Arrival,
+    arrival,
+    consequence_of,
+    judged,
+    quarantine_of,
+    settled,
+    since,
+)
 from actions.leases import Busy, claim, give_back, renew
 from actions.looking import Basis, Clock, Looker
 from actions.order_rows import HostRow
@@ -90,7 +99,7 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 keeper = group.create_task(self._keep_lease(lease))
                 await self._all_hosts(dispatches=dispatches)
-                await self._consequences(dispatches=dispatches)
+                await self._consequences()
                 keeper.cancel()
             self._book.end(self._order, self._now())
         except BaseExceptionGroup as group:
@@ -106,13 +115,14 @@ class Runner:
             await asyncio.sleep(RENEW_S)
             renew(self._book.conn, lease, LEASE_S)
 
-    async def _consequences(self, *, dispatches: bool) -> None:
-        """Carry out what follows; what another process carries out already is left to it."""
+    async def _consequences(self) -> None:
+        """Carry out what follows, also where nothing else is sent any more: a host left as it is would fetch
+        again what did not come up. What another process carries out already is left to it."""
         for row in order_tables.consequences(self._book.conn, self._order.id):
             if row.ended_at is None:
                 runner = Runner(Book(self._book.conn), placed(row), replace(self._tools, payload=None))
                 with suppress(Busy):
-                    await runner.run(dispatches=dispatches)
+                    await runner.run()
 
     async def _all_hosts(self, *, dispatches: bool) -> None:
         rows = order_tables.order_hosts(self._book.conn, self._order.id)
@@ -176,7 +186,7 @@ class Runner:
         if failed is not None:
             await self._finish(row, step, replace(failed, at=self._now()))
             return
-        await self._follow(row)
+        await self._follow(row, tried_until=self._now())
 
     async def _send(self, host: str, step: Step) -> Outcome | None:
         """Send the command once. An outcome where it is certain that nothing was done, else None."""
@@ -196,14 +206,17 @@ class Runner:
             return not_sent(read_reply(error.output, self._order.id), 0)
         return not_sent(read_reply(done.stdout, self._order.id), done.exit_status)
 
-    async def _follow(self, row: HostRow) -> None:
-        """Look until the host shows what became of it."""
+    async def _follow(self, row: HostRow, tried_until: datetime | None = None) -> None:
+        """Look until the host shows what became of it. Its command may be on its way `tried_until` then,
+        which is long after the intent where files are brought first."""
         step = step_of(row)
         poll_s = POLL_S.get(self._order.asked.verb, QUICK_POLL_S)
         while True:
             look = await self._looker.look(row.host, self._order.asked, self._order.id, decides=False)
             now = self._now()
             found = arrival(row, step, look, now) if row.phase is Phase.INTENT else Arrival.OPEN
+            if found is Arrival.NEVER and _is_young(tried_until, now):
+                found = Arrival.OPEN
             if found is Arrival.NEVER:
                 text = "the command did not arrive; nothing was done"
                 await self._finish(row, step, Outcome(Phase.NOT_SENT, "not-arrived", text, at=now))
@@ -248,6 +261,11 @@ class Runner:
         """No further host is begun after one that is not as ordered, whichever process saw that."""
         if self._order.stops and row.phase in (Phase.FAILED, Phase.UNKNOWN):
             self._stopped = f"stopped after {row.host}: {row.text}"
+
+
+def _is_young(tried_until: datetime | None, now: datetime) -> bool:
+    """Whether a command whose connection was cut then may still begin."""
+    return tried_until is not None and (now - tried_until).total_seconds() < NEVER_AFTER_S
 
 
 def _moved_words(planned: Step, now: Step) -> str:

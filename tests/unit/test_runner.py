@@ -84,3 +84,25 @@ def test_a_host_that_moved_since_its_plan_is_left_alone(lab: OrderLab) -> None:
     row = lab.rows(order.id)["lab-1"]
     assert (row.phase, row.code) == (Phase.NOT_SENT, "moved")
     assert "boot id" in (row.text or "")
+
+
+def test_a_host_given_up_for_lost_is_settled_with_all_that_follows(lab: OrderLab) -> None:
+    lab.give(STAGE, "lab-1")
+    lab.life.fault("lab-1", "never-returns")
+    lost = lab.give(ACTIVATE, "lab-1")["lab-1"]
+    assert (lost.phase, lost.code) == (Phase.UNKNOWN, "missing")
+    refused = lab.plan(Asked(Verb.UPDATES, mode="off"), "lab-2")[1][0]
+    assert refused.phase is Phase.PLANNED, "another host is not concerned"
+
+    lab.life.fault("lab-1", "fallback")
+    lab.host().reset_power()
+    lab.life.advance(600)
+    lab.plan(STAGE, "lab-1")
+    settled = lab.rows(lost.order_id)["lab-1"]
+    assert (settled.phase, settled.code) == (Phase.FAILED, "reverted")
+    conn = lab.open()
+    assert [(item.host, item.version) for item in order_tables.quarantined(conn)] == [("lab-1", NEW)]
+    (after,) = order_tables.consequences(conn, lost.order_id)
+    conn.close()
+    assert [(row.phase, row.code) for row in lab.rows(after.id).values()] == [(Phase.DONE, "updates-set")]
+    assert "SERVER=disabled" in (lab.host().state.conf or "")
