@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -83,21 +83,30 @@ class Writer:
 
 
 def wishes(
-    fleet: Fleet, holds: Mapping[str, str], reboots: Mapping[str, str] = MappingProxyType({})
+    fleet: Fleet,
+    holds: Mapping[str, str],
+    reboots: Mapping[str, str] = MappingProxyType({}),
+    own_orders: Container[str] = frozenset(),
 ) -> dict[str, Wish]:
     """What is wanted of each host; the fleet file's hold wins over the store's. `reboots`: host -> order."""
     units, rebooted = fleet.health.units, reboots.get
     return {
         host.name: Wish(
-            host.channel, host.updates, host.hold or holds.get(host.name), units, rebooted(host.name)
+            host.channel,
+            host.updates,
+            host.hold or holds.get(host.name),
+            units,
+            rebooted(host.name),
+            own_orders,
         )
         for host in fleet.hosts
     }
 
 
 def stored_wishes(conn: sqlite3.Connection, fleet: Fleet) -> dict[str, Wish]:
-    """The same, with the holds and reboots that the store has."""
-    return wishes(fleet, tables.holds(conn), order_tables.rebooting(conn))
+    """The same, with the holds and orders that the store has."""
+    reboots, own = order_tables.rebooting(conn), order_tables.newest_ids(conn)
+    return wishes(fleet, tables.holds(conn), reboots, own)
 
 
 async def collect(

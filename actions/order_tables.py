@@ -93,6 +93,12 @@ def newest_orders(conn: sqlite3.Connection, limit: int) -> list[OrderRow]:
     return [_order_row(row) for row in rows]
 
 
+def newest_ids(conn: sqlite3.Connection, limit: int = 1000) -> frozenset[str]:
+    """Names of the last orders, far more than can still stand in a host's /run."""
+    rows = conn.execute("SELECT id FROM orders ORDER BY at DESC LIMIT ?", (limit,))
+    return frozenset(row[0] for row in rows)
+
+
 def consequences(conn: sqlite3.Connection, order_id: str) -> list[OrderRow]:
     """Orders that followed from this one."""
     rows = conn.execute(f"SELECT {_ORDER} FROM orders WHERE after = ? ORDER BY at, id", (order_id,))

@@ -6,7 +6,8 @@ Pure; the clock is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -60,6 +61,8 @@ class Wish:
     """Units that must be active, from [health]."""
     reboot: str | None = None
     """The order of ours that reboots it now: its silence is expected."""
+    own_orders: Container[str] = frozenset()
+    """Orders of this console: what one of them left in the host's /run is no other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ def situation(
     facts = seen.facts
     group = effective_group(facts.conf, facts.image_conf)
     reasons = [_as_wished(reason, wish) for reason in findings(facts)] + _hold(wish)
+    if is_own_order(facts.foreign_order, wish.own_orders):
+        reasons = [reason for reason in reasons if reason.code != "foreign_order"]
     if facts.os.id is not None and not facts.os.is_flatcar:
         return _settle(reasons, None, None)
     where = standing(feed, facts.os.version_id, group) if feed and facts.os.version_id else None
@@ -112,6 +117,15 @@ def situation(
         text = f"the same machine id as {told}: what is remembered of either is not used"
         reasons.append(Reason("same_machine_id", text, "/etc/machine-id"))
     return _settle(reasons, group, where)
+
+
+def is_own_order(text: str | None, own: Container[str]) -> bool:
+    """Whether what stands in a host's /run/fleetctl/order is an order of this console."""
+    found = _ORDER.search(text or "")
+    return found is not None and found[1] in own
+
+
+_ORDER = re.compile(r"^order=(o-[0-9a-z]{6,20})$", flags=re.ASCII | re.MULTILINE)
 
 
 def _unseen(

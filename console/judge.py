@@ -14,7 +14,7 @@ from actions.brief import brief, packed
 from actions.collect import wishes
 from actions.engine import Kept, judged
 from actions.order_tables import CurrentOrder
-from actions.situation import Situation, twins_by_host
+from actions.situation import Situation, is_own_order, twins_by_host
 from collectors.fleet_model import Fleet, FleetHost
 from collectors.records import HostRecord
 from collectors.releases import Feed
@@ -36,6 +36,8 @@ class Judged:
     meaning: Situation | None
     row: HostRow
     order: CurrentOrder | None = None
+    is_own_order: bool = False
+    """What stands in the host's /run is an order of this console."""
 
 
 def extract_of(fleet: Fleet, stamp: str, feed: Feed, feed_file: Path | None) -> Extract:
@@ -65,6 +67,8 @@ class Basis:
     holds: Mapping[str, str]
     orders: Mapping[str, CurrentOrder] = field(default_factory=dict)
     """Host -> the order that is at work on it, or about to be."""
+    own_orders: frozenset[str] = frozenset()
+    """Orders of this console."""
     twins: tuple[str, ...] = ()
     """Of the only host, where one alone is judged."""
 
@@ -72,7 +76,7 @@ class Basis:
 def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetime) -> list[Judged]:
     """All hosts, in the fleet file's order."""
     records, reboots = basis.records, {name: item.id for name, item in basis.orders.items() if item.reboots}
-    wanted = wishes(fleet, basis.holds, reboots)
+    wanted = wishes(fleet, basis.holds, reboots, basis.own_orders)
     twins = twins_by_host({name: row.machine_id for name, row in records.items() if name in wanted})
     judged_hosts = []
     for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
@@ -87,7 +91,8 @@ def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetim
         short = msgspec.json.decode(packed(brief(kept.facts, memory, meaning)))
         held = [*plain[:5], wanted[host.name].hold]
         row = with_order(host_row(held, short, (record.taken_at, record.reach), extract, now), order)
-        judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row, order))
+        is_own = kept.facts is not None and is_own_order(kept.facts.foreign_order, basis.own_orders)
+        judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row, order, is_own))
     return judged_hosts
 
 
@@ -118,6 +123,8 @@ def document(item: Judged, feed: Feed, fleet: Fleet, now: datetime, stale: str |
     as_of = iso(feed.taken_at) if stale else None
     asked = Asked(item.host, item.row.hold, item.record, now, fleet.health.units, as_of, stale)
     told = host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
+    if item.is_own_order:
+        told["reboot"]["foreign_order"] = None
     return told | {"order": order_document(item.order)}
 
 

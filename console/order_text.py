@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from actions.orders import Phase, Placed, Step, asked_words
 from console.tone import Pen, Tone
@@ -32,6 +33,31 @@ class HostLine:
     host: str
     phase: Phase
     text: str
+    is_own: bool = True
+    """Of the order itself; else of what followed from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostOrder:
+    """One of a host's orders, as its page tells it."""
+
+    id: str
+    at: datetime
+    what: str
+    phase: Phase
+    code: str | None
+    text: str | None
+
+
+def orders_text(orders: Sequence[HostOrder], *, colour: bool, ascii: bool, width: int) -> str:
+    """A host's orders, a line each or more."""
+    pen, lines = Pen(colour, ascii), []
+    for order in orders:
+        head = f"{order.at:%Y-%m-%d %H:%M}  {glyph(order.phase, pen)} "
+        text = f"{order.what}: {order.phase}" + (f", {order.text}" if order.text else "")
+        first, *rest = wrap(pen.say(f"{text} ({order.id})"), max(24, width - 20))
+        lines += [head + first, *(" " * 20 + line for line in rest)]
+    return "\n".join(lines)
 
 
 def plan_text(order: Placed, steps: Sequence[Step], *, colour: bool, ascii: bool, width: int) -> str:
@@ -132,6 +158,8 @@ def result_text(order: Placed, hosts: Sequence[HostLine], *, colour: bool, ascii
     pen = Pen(colour, ascii)
     counts: dict[Phase, int] = {}
     for item in hosts:
+        if not item.is_own:
+            continue
         counts[item.phase] = counts.get(item.phase, 0) + 1
     told = ", ".join(f"{count:,} {phase}" for phase, count in counts.items())
     name_width = max((cells(pen.say(item.host, 40, "middle")) for item in hosts), default=0)

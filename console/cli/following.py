@@ -141,7 +141,10 @@ def show_order(
         document = order_document(order, hosts, dry_run=False, head=head.whole, code=found)
         click.echo(json.dumps(document, ensure_ascii=console.is_plain, separators=(",", ":")))
     else:
-        lines = [HostLine(item.host, item.phase, _ended(item, order_id)) for item in rows]
+        lines = [
+            HostLine(item.host, item.phase, _ended(item, order_id), item.order_id == order_id)
+            for item in rows
+        ]
         text = result_text(order, lines, colour=console.colour, ascii=console.ascii, width=console.width)
         click.echo(text, color=True)
     click.echo(f"record {head}", err=True)

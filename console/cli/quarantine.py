@@ -50,7 +50,9 @@ def list_(console: Console, as_json: bool) -> None:
         return
     for item in found:
         order = f", {item.order_id}" if item.order_id else ""
-        click.echo(visible(f"{item.host}  {item.version}  {item.at[:16]}Z  {item.reason}{order}"))
+        click.echo(
+            visible(f"{item.host}  {item.version}  {item.at[:16].replace('T', ' ')}Z  {item.reason}{order}")
+        )
     if not found:
         click.echo("nothing is in quarantine")
 

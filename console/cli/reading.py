@@ -20,7 +20,7 @@ from console.rows import FleetView
 if TYPE_CHECKING:
     from collectors.fleet_file import LoadedFleet
     from collectors.releases import Feed
-    from console.judge import Judged
+    from console.judge import Basis, Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def read_one(loaded: LoadedFleet, now: datetime, host: str, feed: Feed | None = 
                 {host: row} if row else {},
                 tables.holds(conn),
                 order_tables.current_orders(conn),
+                order_tables.newest_ids(conn),
                 tuple(name for name in twins if name in known),
             )
         finally:
@@ -109,15 +110,18 @@ def read_whole(loaded: LoadedFleet, now: datetime, *, at: datetime | None = None
         basis = Basis({}, {})
     else:
         try:
-            basis = (
-                Basis(tables.all_hosts(conn), tables.holds(conn), order_tables.current_orders(conn))
-                if at is None
-                else Basis(fleet_at(conn, at), {})
-            )
+            basis = _basis(conn) if at is None else Basis(fleet_at(conn, at), {})
         finally:
             conn.close()
     hosts = judge(basis, loaded.fleet, extract, feed, when)
     return Whole(loaded, feed, hosts, judged_view(hosts, extract, when))
+
+
+def _basis(conn: sqlite3.Connection) -> Basis:
+    from console.judge import Basis
+
+    orders, own = order_tables.current_orders(conn), order_tables.newest_ids(conn)
+    return Basis(tables.all_hosts(conn), tables.holds(conn), orders, own)
 
 
 def _reader(loaded: LoadedFleet) -> sqlite3.Connection | None:

@@ -10,11 +10,15 @@ import click
 from collectors.errors import ConfigError
 from console.cli.context import Console, now
 from console.cli.reading import read_one
-from console.cli.steps import newest_steps
+from console.cli.steps import newest_orders, newest_steps
 from console.judge import document, stale_words
+from console.order_text import orders_text
 from console.render_diff import story_text
 from console.render_host import host_text
+from console.when import iso
 
+ORDERS = 6
+"""Orders shown of a host."""
 TIMELINE = 12
 """Changes shown of a host."""
 
@@ -35,11 +39,20 @@ def command(console: Console, host: str, as_json: bool) -> None:
     (found,) = whole.hosts
     told = document(found, whole.feed, whole.loaded.fleet, at, stale_words(whole.feed, at))
     if as_json:
-        document_of_host = {"schema": "fleetctl.host/1", **told}
+        orders = [
+            {"id": item.id, "at": iso(item.at), "asked": item.what, "phase": item.phase}
+            | {"code": item.code, "text": item.text}
+            for item in newest_orders(whole.loaded.database_path, host, ORDERS)
+        ]
+        document_of_host = {"schema": "fleetctl.host/1", **told, "orders": orders}
         click.echo(json.dumps(document_of_host, ensure_ascii=console.is_plain, separators=(",", ":")))
         return
     colour, ascii_only, width = console.colour, console.ascii, console.width
     click.echo(host_text(told, now=at, colour=colour, ascii=ascii_only, width=width), color=True)
+    orders_of_host = newest_orders(whole.loaded.database_path, host, ORDERS)
+    if orders_of_host:
+        listed = orders_text(orders_of_host, colour=colour, ascii=ascii_only, width=width)
+        click.echo(f"\norders\n{listed}", color=True)
     steps = newest_steps(whole.loaded.database_path, host, TIMELINE)
     if steps:
         story = story_text(steps, colour=colour, ascii=ascii_only, width=width)

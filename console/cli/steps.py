@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from actions import order_tables
 from actions.engine import instant, parsed
+from actions.orderbook import placed
+from actions.orders import asked_words
 from collectors import store, tables
 from collectors.records import Change
+from console.order_text import HostOrder
 from console.render_diff import Step
 
 
@@ -32,6 +37,20 @@ def newest_steps(database: Path, host: str, limit: int) -> list[Step]:
         return [_step(item) for item in reversed(tables.host_changes(conn, host, limit))]
     finally:
         conn.close()
+
+
+def newest_orders(database: Path, host: str, limit: int) -> list[HostOrder]:
+    """A host's newest orders, oldest first; none where there is no database yet."""
+    try:
+        conn = store.open_reader(database)
+    except store.NoDatabase:
+        return []
+    with closing(conn):
+        found = order_tables.orders_of(conn, host, limit)
+    return [
+        HostOrder(order.id, parsed(order.at), asked_words(placed(order).asked), row.phase, row.code, row.text)
+        for order, row in reversed(found)
+    ]
 
 
 def value_of(text: str | None) -> object:
