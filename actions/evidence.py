@@ -145,7 +145,7 @@ def _confirmed(case: Case, look: Look, facts: HostFacts, shown: dict[str, object
     """It came back as ordered; now it must be confirmed and as well as before, by the confirm deadline."""
     both = pair(facts)
     up_s = facts.passing.uptime_s
-    spent_s = case.elapsed_s - case.step.deadline_s if up_s is None else up_s
+    spent_s = case.elapsed_s - case.step.deadline_s if up_s is None else min(up_s, case.elapsed_s)
     may_wait = spent_s < case.step.confirm_s
     runs = f"{facts.running} {facts.os.version_id} runs"
     unread = list(_not_read_after_boot(case, facts))

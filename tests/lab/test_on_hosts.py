@@ -46,7 +46,7 @@ class Fleet:
             capture_output=True,
             text=True,
             env=PLAIN,
-            timeout=60,
+            timeout=200,
         )
         assert done.returncode == code, (done.stdout, done.stderr)
         return done.stdout or done.stderr
