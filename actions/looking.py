@@ -179,6 +179,7 @@ class Looker:
             unknown_outcome=", ".join(unknown) or None,
             budget_used=self._disturbed(host, order_id) if asked.verb.reboots else None,
             fleetlock=basis.fleet.fleetlock is not None,
+            hooks=bool(basis.fleet.hooks.before_reboot or basis.fleet.hooks.after_reboot),
             payload_bytes=basis.payload_bytes,
             cgroup_v1=extra.cgroup_v1 if extra else None,
         )

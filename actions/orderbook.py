@@ -178,12 +178,16 @@ class Book:
             order_tables.end_order(self.conn, order.id, instant(now))
             return ledger.head(self.conn)
 
+    def check(self) -> None:
+        """Raises tables.LeaseLost where another process has taken over."""
+        if self.lease is not None:
+            tables.check_lease(self.conn, self.lease)
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Raises tables.LeaseLost where another process has taken over."""
         with store.transaction(self.conn):
-            if self.lease is not None:
-                tables.check_lease(self.conn, self.lease)
+            self.check()
             yield
 
 

@@ -214,7 +214,7 @@ def _says(asked: Asked, look: Look, facts: HostFacts, version: str | None) -> It
         case Verb.CHANNEL:
             yield from _says_of_channel(asked, look, facts)
         case Verb.UPDATES:
-            yield from _says_of_updates(asked, facts)
+            yield from _says_of_updates(asked, look, facts)
         case Verb.REPAIR:
             yield from _says_of_repair(look)
     if look.twins:
@@ -307,12 +307,15 @@ def _says_of_channel(asked: Asked, look: Look, facts: HostFacts) -> Iterator[str
         yield "update.conf has lines that update_engine reads otherwise than meant; they stay"
 
 
-def _says_of_updates(asked: Asked, facts: HostFacts) -> Iterator[str]:
+def _says_of_updates(asked: Asked, look: Look, facts: HostFacts) -> Iterator[str]:
     unit = facts.units.get("update-engine.service")
     if asked.mode == "on":
         yield "its updater asks the server again at its next check, and stages what it is offered"
         if unit is not None and unit.is_masked:
             yield "update-engine is masked all the same: unmask it, or nothing is fetched"
+        if look.quarantine:
+            bad = ", ".join(look.quarantine)
+            yield f"in quarantine here, and fetched again if the server offers it: {bad}"
         return
     server = effective_server(facts.conf, facts.image_conf)
     if facts.conf is not None and facts.conf.server is not None and server_kind(server) == "custom":

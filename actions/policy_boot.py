@@ -193,6 +193,11 @@ def _owners(look: Look) -> Iterator[Refusal]:
         why = f"{', '.join(look.twins)} has the same machine id, by which FleetLock knows it"
         remedy = "give one of them a machine id of its own"
         yield refusal("same-machine-id", why, remedy, "/etc/machine-id", force)
+    if look.fleetlock or look.hooks:
+        what = "a FleetLock taken" if look.fleetlock else "its hooks run"
+        why = f"the fleet file wants {what} around a reboot, and this command does neither yet"
+        remedy = "drain the host and take the lock yourself"
+        yield refusal("lock-not-taken", why, remedy, "fleet file", force)
 
 
 def window_refusals(look: Look, now: datetime) -> Iterator[Refusal]:

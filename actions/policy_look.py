@@ -55,7 +55,9 @@ class Look:
     budget_used: str | None = None
     """Who uses up how many hosts may be disturbed at once, in words; None: there is room."""
     fleetlock: bool = False
-    """Reboots take a FleetLock."""
+    """The fleet file wants a FleetLock taken for a reboot."""
+    hooks: bool = False
+    """The fleet file wants programs run before and after a reboot."""
     payload_bytes: int | None = None
     """All files of a `stage --payload` together."""
     target_sysext_level: str | None = None

@@ -103,10 +103,7 @@ class Runner:
                 keeper.cancel()
             self._book.end(self._order, self._now())
         except BaseExceptionGroup as group:
-            lost, others = group.split(LeaseLost)
-            if lost is None or others is not None:
-                raise
-            raise LeaseLost(f"another process has taken over {self._order.id}") from group
+            raise _as_one(group, self._order.id) from group
         finally:
             give_back(self._book.conn, lease)
 
@@ -196,6 +193,7 @@ class Runner:
             if problem is not None:
                 return Outcome(Phase.NOT_SENT, "upload-failed", problem)
         text = TEXTS[self._order.asked.verb]
+        self._book.check()  # the intent may be long ago: files were brought, the machine slept
         try:
             done = await tools.transport.run(
                 target, text.command, step.stdin.encode(), timeout_s=SEND_TIMEOUT_S, limit_bytes=REPLY_BYTES
@@ -261,6 +259,17 @@ class Runner:
         """No further host is begun after one that is not as ordered, whichever process saw that."""
         if self._order.stops and row.phase in (Phase.FAILED, Phase.UNKNOWN):
             self._stopped = f"stopped after {row.host}: {row.text}"
+
+
+def _as_one(group: BaseExceptionGroup[BaseException], order_id: str) -> BaseException:
+    """What happened to all of a group's tasks: taken over, or the store's own trouble; else the group."""
+    if group.split((LeaseLost, Moved))[1] is None:
+        return LeaseLost(f"another process has taken over {order_id}")
+    found: BaseException = group
+    if group.split(sqlite3.Error)[1] is None:
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+    return found
 
 
 def _is_young(tried_until: datetime | None, now: datetime) -> bool:

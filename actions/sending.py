@@ -155,7 +155,7 @@ def not_sent(reply: Reply, exit_status: int) -> Outcome | None:
             why = _REFUSED.get(reply.detail, reply.detail or "it does not say why")
             return Outcome(
                 Phase.NOT_SENT,
-                reply.detail or "refused",
+                reply.detail if reply.detail in _REFUSED else "refused",
                 f"the host refused, nothing was done: {why}; ask again once that is over",
             )
         case Word.MALFORMED:

@@ -86,9 +86,14 @@ def code_of(phase: Phase, code: str | None) -> ExitCode:
     return ExitCode.NO_ANSWER if code in UNREACHED else ExitCode.REFUSED
 
 
-def exit_code(hosts: Iterable[tuple[Phase, str | None]]) -> ExitCode:
-    """The gravest of all hosts; one that was skipped says nothing that another did not say."""
-    return worst(code_of(phase, code) for phase, code in hosts if phase is not Phase.SKIPPED)
+def exit_code(hosts: Iterable[tuple[Phase, str | None]], *, is_plan: bool = False) -> ExitCode:
+    """The gravest of all hosts; one that was skipped says nothing that another did not say. What is planned
+    and no plan any more was left by whoever was to send it."""
+    return worst(
+        ExitCode.UNKNOWN if phase is Phase.PLANNED and not is_plan else code_of(phase, code)
+        for phase, code in hosts
+        if phase is not Phase.SKIPPED
+    )
 
 
 def _instant(at: Any) -> str | None:

@@ -182,6 +182,9 @@ class _Reader:
         oem = self.read("oem", _os_id, optional=True) or (cmdline.oem_id if cmdline else None)
         running = self.running() or (cmdline.slot if cmdline else None)
         extensions = self.extensions()
+        system_state, failed_units = _without_orders(
+            manager.system_state, self.read("failed", _failed, strict=True)
+        )
         return HostFacts(
             complete=self.frame.complete,
             privileged=self.frame.privileged,
@@ -201,8 +204,8 @@ class _Reader:
             attempt=_lasting(attempt),
             coordinator=self.coordinator(),
             units=self.read("units", _show, strict=True) or {},
-            system_state=manager.system_state,
-            failed_units=self.read("failed", _failed, strict=True),
+            system_state=system_state,
+            failed_units=failed_units,
             extensions=extensions,
             foreign_order=self.order(),
             updater_running=self.updater(),
@@ -353,3 +356,12 @@ def _enabled(text: str) -> tuple[str, ...]:
 def _first_number(text: str) -> float | None:
     found = re.match(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?:\s|$)", text)
     return float(found[1]) if found else None
+
+
+def _without_orders(
+    state: str | None, failed: tuple[str, ...] | None
+) -> tuple[str | None, tuple[str, ...] | None]:
+    """Orders leave their ended units on a host until its next boot; one that failed is no illness of it."""
+    kept = None if failed is None else tuple(name for name in failed if not name.startswith("fleetctl-o-"))
+    is_ours = bool(failed) and not kept
+    return ("running" if is_ours and state == "degraded" else state), kept

@@ -149,7 +149,7 @@ def _go_on(console: Console, loaded: LoadedFleet, order: Placed, steps: list[Ste
     from console.order_document import exit_code, host_document, order_document
     from console.order_text import commands_text, plan_text
 
-    code = exit_code((step.phase, step.refusals[0].code if step.refusals else None) for step in steps)
+    code = exit_code(((step.phase, _code(step)) for step in steps), is_plan=True)
     goes = [step for step in steps if step.phase is Phase.PLANNED]
     if terms.dry_run and terms.as_json:
         hosts = [host_document(step, step.phase, code=_code(step)) for step in steps]
@@ -240,7 +240,11 @@ def _give(console: Console, loaded: LoadedFleet, order: Placed, steps: list[Step
         click.echo(order.id)
         _say(f"{order.id} goes on by itself; its end: fleetctl run {order.id}")
         return ExitCode.OK
-    follow(console, loaded, order.id, runner)
+    try:
+        follow(console, loaded, order.id, runner)
+    except KeyboardInterrupt:
+        _say(f"nobody waits any more; {order.id} goes on by itself, its end: fleetctl run {order.id}")
+        return ExitCode.INTERRUPTED
     return show_order(console, loaded, order.id, as_json=terms.as_json)
 
 

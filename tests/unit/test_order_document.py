@@ -177,7 +177,8 @@ def test_the_schema_refuses_a_host_without_a_key(lab: OrderLab, key: str) -> Non
 
 CODES = [
     ([], ExitCode.OK),
-    ([(Phase.PLANNED, None), (Phase.DONE, "staged"), (Phase.ALREADY, "already-so")], ExitCode.OK),
+    ([(Phase.DONE, "staged"), (Phase.ALREADY, "already-so")], ExitCode.OK),
+    ([(Phase.PLANNED, None), (Phase.DONE, "staged")], ExitCode.UNKNOWN),
     ([(Phase.DONE, "staged"), (Phase.REFUSED, "held")], ExitCode.REFUSED),
     ([(Phase.REFUSED, "unreachable"), (Phase.REFUSED, "held")], ExitCode.REFUSED),
     ([(Phase.NOT_SENT, "moved")], ExitCode.REFUSED),
@@ -193,6 +194,10 @@ CODES = [
 @pytest.mark.parametrize(("hosts", "code"), CODES)
 def test_the_gravest_host_is_the_exit_code(hosts: list[tuple[Phase, str | None]], code: ExitCode) -> None:
     assert exit_code(hosts) is code
+
+
+def test_what_is_planned_is_well_as_long_as_it_is_only_a_plan() -> None:
+    assert exit_code([(Phase.PLANNED, None), (Phase.ALREADY, "already-so")], is_plan=True) is ExitCode.OK
 
 
 @pytest.mark.parametrize("code", sorted(UNREACHED))
