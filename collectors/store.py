@@ -102,7 +102,8 @@ def transaction(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     try:
         yield conn
     except BaseException:
-        conn.execute("ROLLBACK")
+        if conn.in_transaction:  # on a full disk SQLite has ended it by itself, and its error is the cause
+            conn.execute("ROLLBACK")
         raise
     conn.execute("COMMIT")
 

@@ -47,8 +47,13 @@ def give(console: Console, asked: Asked, terms: Terms) -> int:
     at_once = terms.at_once or (1 if asked.verb.reboots else AT_ONCE)
     too_many = _too_many(loaded, asked, hosts, terms)
     if too_many:
-        click.echo(f"fleetctl: {visible(too_many)}", err=True)
+        _say(too_many)
         return ExitCode.REFUSED
+    unconfirmed = _why_unconfirmed(hosts, terms)
+    if unconfirmed is not None:
+        code, text = unconfirmed
+        _say(text)
+        return code
     now = utc_now()
     actor = current_actor(said=terms.said)
     order = Placed(new_id(now), now, asked, actor, at_once=at_once, stops=asked.verb.reboots)
@@ -160,8 +165,8 @@ def _go_on(console: Console, loaded: LoadedFleet, order: Placed, steps: list[Ste
     if terms.dry_run:
         click.echo(commands_text(order, steps, _verb_text(order.asked.verb), ascii=console.ascii))
         return code
-    if goes and not _is_confirmed(loaded, order, steps, goes, terms):
-        return ExitCode.REFUSED if terms.yes or _can_ask() else ExitCode.USAGE
+    if goes and not _is_confirmed(loaded, order, goes, terms):
+        return ExitCode.REFUSED
     return _give(console, loaded, order, steps, terms)
 
 
@@ -179,23 +184,30 @@ def _can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _is_confirmed(
-    loaded: LoadedFleet, order: Placed, steps: Sequence[Step], goes: Sequence[Step], terms: Terms
-) -> bool:
-    """By --yes and, without a terminal, the number known before; else by what a person types."""
-    asked = len(steps)
+def _why_unconfirmed(hosts: Sequence[str], terms: Terms) -> tuple[ExitCode, str] | None:
+    """Why this order could not be confirmed, whatever its plan is: known before any host is asked.
+
+    Without a terminal more hosts than one need their number beside --yes.
+    """
+    count = len(hosts)
+    if terms.dry_run:
+        return None
+    if terms.expect_hosts is not None and terms.expect_hosts != count:
+        text = f"{hosts_words(count)} it is, not {terms.expect_hosts}: nothing was sent"
+        return ExitCode.REFUSED, text
+    if _can_ask() or (terms.yes and (count == 1 or terms.expect_hosts is not None)):
+        return None
+    expected = f" --expect-hosts {count}" if count > 1 else ""
+    return (
+        ExitCode.USAGE,
+        f"there is no terminal to ask at: say --yes{expected} if you mean it; nothing was sent",
+    )
+
+
+def _is_confirmed(loaded: LoadedFleet, order: Placed, goes: Sequence[Step], terms: Terms) -> bool:
+    """By --yes, else by what a person types."""
     if terms.yes:
-        if terms.expect_hosts is not None and terms.expect_hosts != asked:
-            _say(f"{hosts_words(asked)} it is, not {terms.expect_hosts}: nothing was sent")
-            return False
-        if terms.expect_hosts is None and asked > 1 and not _can_ask():
-            _say(f"without a terminal say --yes --expect-hosts {asked}: nothing was sent")
-            raise click.exceptions.Exit(ExitCode.USAGE)
         return True
-    if not _can_ask():
-        expected = f" --expect-hosts {asked}" if asked > 1 else ""
-        _say(f"there is no terminal to ask at; say --yes{expected} if you mean it: nothing was sent")
-        return False
     wanted, question = _question(loaded, order, goes)
     answer: str = click.prompt(question, default="", show_default=False, err=True)
     if answer.strip() == wanted:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import click
 
+from collectors.errors import ConfigError
 from console.cli.context import Console
 from console.exit_codes import ExitCode
+from console.visible import visible
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from actions.orders import Placed
+    from collectors.fleet_file import LoadedFleet
 
 LISTED = 20
 
@@ -24,23 +34,21 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
     from actions.order_tables import one_order
     from actions.orderbook import placed
     from collectors import store
-    from collectors.errors import ConfigError
     from collectors.tables import LeaseLost
     from console.cli.following import follow, show_order
 
     loaded = console.load()
     if order_id is None:
-        return _list(console)
+        return _list(loaded)
     with closing(store.open_writer(loaded.database_path, durable=True)) as conn:
         row = one_order(conn, order_id)
         if row is None:
-            raise ConfigError(
-                loaded.path.name, order_id, "is no order of this fleet; `fleetctl run` lists them"
-            )
+            text = "is no order of this fleet; `fleetctl run` lists them"
+            raise ConfigError(loaded.path.name, order_id, text)
         if row.ended_at is None or settle:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
-                _carry_out(console, conn, placed(row), dispatches=not settle)
+                _carry_out(loaded, conn, placed(row), dispatches=not settle)
             except Busy as error:
                 click.echo(f"fleetctl: {error.owner} carries it out", err=True)
                 follow(console, loaded, order_id, None)
@@ -50,15 +58,19 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
     return show_order(console, loaded, order_id, as_json=as_json)
 
 
-def _carry_out(console, conn, order, *, dispatches: bool) -> None:  # type: ignore[no-untyped-def]
+def _carry_out(loaded: LoadedFleet, conn: sqlite3.Connection, order: Placed, *, dispatches: bool) -> None:
+    """To the order's end. Where its payload is gone, only what was sent is looked at."""
     from actions.orderbook import Book
     from actions.runner import Runner, Tools, WallClock
     from actions.uploading import read_payload
     from collectors.ssh import SshTransport
     from console.cli.ordering import basis_of
 
-    loaded = console.load()
-    payload = read_payload(order.asked)
+    try:
+        payload = read_payload(order.asked)
+    except ConfigError as error:
+        click.echo(f"fleetctl: {visible(str(error))}; only what was sent is looked at", err=True)
+        payload, dispatches = None, False
     basis = basis_of(loaded, payload)
 
     async def run() -> None:
@@ -69,25 +81,23 @@ def _carry_out(console, conn, order, *, dispatches: bool) -> None:  # type: igno
     asyncio.run(run())
 
 
-def _list(console: Console) -> int:
+def _list(loaded: LoadedFleet) -> ExitCode:
+    """The newest orders, newest first."""
     from actions import order_tables
     from actions.orderbook import placed
     from actions.orders import asked_words
     from collectors import store
-    from console.visible import visible
 
-    loaded = console.load()
-    with closing(store.open_reader(loaded.database_path)) as conn:
+    try:
+        conn = store.open_reader(loaded.database_path)
+    except store.NoDatabase:
+        return ExitCode.OK
+    with closing(conn):
         for row in order_tables.newest_orders(conn, LISTED):
-            order, hosts = placed(row), order_tables.order_hosts(conn, row.id)
-            counts: dict[str, int] = {}
-            for item in hosts:
-                counts[item.phase] = counts.get(item.phase, 0) + 1
+            order = placed(row)
+            counts = Counter(item.phase for item in order_tables.order_hosts(conn, row.id))
             told = ", ".join(f"{count} {phase}" for phase, count in counts.items())
             state = "ended" if order.ended_at else "open"
-            click.echo(
-                visible(
-                    f"{order.at:%Y-%m-%d %H:%M}Z  {order.id}  {state:5}  {asked_words(order.asked)}: {told}"
-                )
-            )
+            what = f"{asked_words(order.asked)}: {told}"
+            click.echo(visible(f"{order.at:%Y-%m-%d %H:%M}Z  {order.id}  {state:5}  {what}"))
     return ExitCode.OK

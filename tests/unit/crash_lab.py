@@ -9,7 +9,9 @@ then takes the order up as `fleetctl run ID` would, and checks what holds at eve
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import random
 import shutil
 import sqlite3
 import traceback
@@ -19,19 +21,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from typing import NoReturn
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
 
 import pytest
 
 from actions import ledger, order_tables
+from actions.leases import Busy
 from actions.orderbook import Book
 from actions.orders import Phase, Placed, Step
 from actions.record import verify_rows
 from actions.remote.sudoers import TEXTS
 from actions.runner import Runner, Tools
 from collectors import store
-from collectors.errors import ConnectFailed, OutcomeUnknown
+from collectors.errors import ConnectFailed, HostError, OutcomeUnknown, Reach
 from collectors.transport import Completed, Target, Transport
 from console.demo.live.kinds import LogEntry, What
 from console.demo.world import SimulatedHost
@@ -40,7 +43,22 @@ from tests.unit.order_lab import OrderLab
 CRASHED = 99
 LOCKSMITHD = "locksmithd.service"
 _VERBS = {text.command: verb for verb, text in TEXTS.items()}
-_Made = tuple[type[ConnectFailed] | type[OutcomeUnknown], tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A transport's error on its way through a pipe; exceptions of more than one value do not pass it."""
+
+    kind: type[ConnectFailed] | type[OutcomeUnknown]
+    host: str
+    message: str
+    reach: Reach
+    output: bytes | None = None
+
+    def made(self) -> HostError:
+        if self.kind is OutcomeUnknown:
+            return OutcomeUnknown(self.host, self.message, self.reach, self.output or b"")
+        return ConnectFailed(self.host, self.message, self.reach)
 
 
 @dataclass(slots=True)
@@ -134,8 +152,8 @@ class FarHosts:
         self.seams.cross(f"after {what} {target.name}")
         if isinstance(found, Completed):
             return found
-        kind, values = found  # type: ignore[misc]
-        raise kind(*values)
+        assert isinstance(found, Failed)
+        raise found.made()
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -156,18 +174,25 @@ class Crash:
         return [entry for entry in self.log if entry.host == host and entry.what in kinds]
 
 
-Check = Callable[[Crash, str], None]
+Check = Callable[[Crash], None]
 
 
 def every_crash(crash: Crash, check: Check) -> list[str]:
-    """End the runner at each of its crossings in turn, each in a world of its own; which they were."""
+    """End the runner at each of its crossings in turn, each in a world of its own; which they were.
+
+    Where the order is only settled: at those before its last host is begun. After that both ways are one.
+    """
     crossings: list[str] = []
-    while True:
-        ended_at, trouble = _in_a_world(crash, len(crossings), check)
-        assert not trouble, f"crossing {len(crossings)}, {ended_at}:\n{trouble}"
-        if ended_at is None:
-            return crossings
-        crossings.append(ended_at)
+    gc.freeze()  # what is collected in a fork is copied for it first
+    try:
+        while True:
+            ended_at, trouble = _in_a_world(crash, len(crossings), check)
+            assert not trouble, f"crossing {len(crossings)}, {ended_at}:\n{trouble}"
+            if ended_at is None:
+                return crossings
+            crossings.append(ended_at)
+    finally:
+        gc.unfreeze()
 
 
 def _in_a_world(crash: Crash, ends_at: int, check: Check) -> tuple[str | None, str]:
@@ -177,7 +202,7 @@ def _in_a_world(crash: Crash, ends_at: int, check: Check) -> tuple[str | None, s
     if pid == 0:
         try:
             found: tuple[str | None, str] = _world(crash, ends_at, check), ""
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - told in the test's own process
             found = f"of {crash.order.asked.verb}", traceback.format_exc()
         theirs.send(found)
         os._exit(0)
@@ -207,10 +232,19 @@ def _world(crash: Crash, ends_at: int, check: Check) -> str | None:
         ended_at = _serve(lab, loop, ours)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     assert status == (0 if ended_at is None else CRASHED), f"the runner ended with {status}"
+    is_begun = _is_begun(crash)
     _take_up(crash)
-    check(crash, ended_at or "the end")
+    check_store(crash)
+    check_hosts(crash)
+    check(crash)
     shutil.rmtree(folder)
-    return ended_at
+    return None if is_begun and not crash.dispatches else ended_at
+
+
+def _is_begun(crash: Crash) -> bool:
+    """Whether every host of the order had its turn."""
+    rows = crash.lab.rows(crash.order.id).values()
+    return bool(rows) and all(row.phase is not Phase.PLANNED for row in rows)
 
 
 def _runner(crash: Crash, world: Connection, ends_at: int) -> NoReturn:
@@ -223,7 +257,7 @@ def _runner(crash: Crash, world: Connection, ends_at: int) -> NoReturn:
         conn = crash.lab.open()
         Book(conn).place(crash.order, crash.steps, hosts.now())
         asyncio.run(Runner(Book(conn), crash.order, Tools(hosts, crash.lab.basis, hosts)).run())
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told in the world's
         world.send(("broke", traceback.format_exc()))
         os._exit(1)
     os._exit(0)
@@ -237,29 +271,77 @@ def _serve(lab: OrderLab, loop: asyncio.Runner, runner: Connection) -> str | Non
             kind, *values = runner.recv()
         except EOFError:
             return ended_at
-        match kind:
-            case "ends":
-                (ended_at,) = values
-            case "broke":
-                raise AssertionError("the runner broke:\n" + str(values[0]))
-            case "now":
-                runner.send(lab.life.now)
-            case "sleep":
-                runner.send(loop.run(lab.life.sleep(*values)))
-            case "run":
-                runner.send(loop.run(_answered(lab, *values)))
+        if kind == "broke":
+            raise AssertionError("the runner broke:\n" + str(values[0]))
+        if kind == "ends":
+            (ended_at,) = values
+        else:
+            runner.send(_reply(lab, loop, kind, *values))
+
+
+def _reply(lab: OrderLab, loop: asyncio.Runner, kind: str, *values: Any) -> object:
+    """What the world answers to a question of FarHosts."""
+    match kind:
+        case "now":
+            return lab.life.now
+        case "sleep":
+            return loop.run(lab.life.sleep(*values))
+        case _:
+            return loop.run(_answered(lab, *values))
 
 
 async def _answered(
     lab: OrderLab, target: Target, command: str, stdin: bytes, timeout_s: float, limit_bytes: int
-) -> Completed | _Made:
-    """A command's end, or how its error is made anew: these do not travel."""
+) -> Completed | Failed:
+    """A command's end, or its error."""
     try:
         return await lab.transport.run(target, command, stdin, timeout_s=timeout_s, limit_bytes=limit_bytes)
     except ConnectFailed as error:
-        return ConnectFailed, (error.host, error.message, error.reach)
+        return Failed(ConnectFailed, error.host, error.message, error.reach)
     except OutcomeUnknown as error:
-        return OutcomeUnknown, (error.host, error.message, error.reach, error.output)
+        return Failed(OutcomeUnknown, error.host, error.message, error.reach, error.output)
+
+
+def side_by_side(chance: random.Random, *runs: tuple[OrderLab, Placed]) -> list[str]:
+    """`fleetctl run ID` in a process each, at once, on the hosts of the first; `ended` or `busy`."""
+    pids, open_ends, said = list[int](), list[Connection](), list[str]()
+    for lab, order in runs:
+        ours, theirs = Pipe()
+        pid = os.fork()
+        if pid == 0:
+            _carry_out(lab, order, theirs)
+        theirs.close()
+        pids.append(pid)
+        open_ends.append(ours)
+    with asyncio.Runner() as loop:
+        while open_ends:
+            asking = chance.choice([end for end in wait(open_ends) if isinstance(end, Connection)])
+            try:
+                kind, *values = asking.recv()
+            except EOFError:
+                open_ends.remove(asking)
+                asking.close()
+                continue
+            if kind == "said":
+                said += values
+            else:
+                asking.send(_reply(runs[0][0], loop, kind, *values))
+    for pid in pids:
+        os.waitpid(pid, 0)
+    return said
+
+
+def _carry_out(lab: OrderLab, order: Placed, world: Connection) -> NoReturn:
+    hosts = FarHosts(Seams(world, ends_at=-1))
+    pytest.MonkeyPatch().setattr("collectors.sweep.utc_now", hosts.now)
+    try:
+        asyncio.run(Runner(Book(lab.open()), order, Tools(hosts, lab.basis, hosts)).run())
+        world.send(("said", "ended"))
+    except Busy:
+        world.send(("said", "busy"))
+    except BaseException:  # noqa: BLE001 - told in the test's own process
+        world.send(("said", traceback.format_exc()))
+    os._exit(0)
 
 
 def _take_up(crash: Crash) -> None:
@@ -271,7 +353,7 @@ def _take_up(crash: Crash) -> None:
 
 
 def check_store(crash: Crash) -> None:
-    """Nothing is open, every intent has its outcome, once; the record and the file are whole."""
+    """The file and the record are whole; nothing is open, every intent has its outcome, once."""
     with closing(crash.lab.open()) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -291,12 +373,15 @@ def check_hosts(crash: Crash) -> None:
     lab, order = crash.lab, crash.order
     assert isinstance(lab.transport, Watched)
     followed = {item.id for item in lab.orders() if item.after == order.id}
-    for name, row in lab.rows(order.id).items():
+    rows = lab.rows(order.id)
+    assert rows or not crash.log, f"nothing was ordered, and yet: {crash.log}"
+    for name, row in rows.items():
         after = sum(name in lab.rows(other) for other in followed)
         assert lab.transport.sends[name] <= 1 + after, f"{lab.transport.sends[name]} commands for {name}"
         asked = crash.told(name, What.REBOOT_ASKED)
         assert len(asked) <= (1 if order.asked.verb.reboots else 0), f"{name}: {asked}"
         assert not crash.told(name, What.LOCKSMITHD_REBOOTED, What.REBOOT_REFUSED)
+        assert (row.phase in (Phase.NOT_SENT, Phase.SKIPPED)) == (not lab.transport.sends[name])
         if row.phase in (Phase.NOT_SENT, Phase.SKIPPED):
             done = [entry for entry in crash.log if entry.host == name and entry.what is not What.UNIT_FAILED]
             assert not done, f"{name} is {row.phase}, and yet: {done}"
