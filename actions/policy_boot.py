@@ -162,7 +162,13 @@ def permission(verb: Verb, look: Look) -> Iterator[Refusal]:
     """What forbids a reboot though the host could: all of it can be forced."""
     facts = look.facts
     if look.wish.hold:
-        yield refusal("held", f"not to be rebooted: {look.wish.hold}", "unhold the host", "fleet file, store", Force.HOLD)
+        yield refusal(
+            "held",
+            f"not to be rebooted: {look.wish.hold}",
+            "unhold the host",
+            "fleet file, store",
+            Force.HOLD,
+        )
     yield from _owners(look)
     yield from window_refusals(look, look.now)
     if facts is not None and verb is not Verb.ROLL_BACK:

@@ -73,7 +73,7 @@ class HeldOrder:
     boot_id: str = ""
     until: int | None = None
     """Seconds since the epoch, by the host's clock."""
-    now: int | None = None
+    now: int | None = field(default=None, compare=False)
     """What that clock showed when this was read."""
 
 

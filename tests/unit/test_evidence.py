@@ -244,9 +244,11 @@ UNCONFIRMED = table("1/0/1", "2/0/0")
         (seen(booted(slots=UNCONFIRMED)), SOON, None),
         (
             seen(booted(slots=UNCONFIRMED, passing=Passing(uptime_s=301.0))),
-            SOON,
+            400.0,
             (Phase.FAILED, "unconfirmed"),
         ),
+        # The clock of a container's machine: no boot is older than its order.
+        (seen(booted(slots=UNCONFIRMED, passing=Passing(uptime_s=90000.0))), 299.0, None),
         (seen(booted(slots=UNCONFIRMED, passing=Passing())), 1300.0, None),
         (seen(booted(slots=UNCONFIRMED, passing=Passing())), 1501.0, (Phase.FAILED, "unconfirmed")),
         (seen(booted(SlotName.A, "4593.2.5")), SOON, (Phase.FAILED, "reverted")),
@@ -288,12 +290,12 @@ def test_worse_than_before_is_waited_for_and_then_a_failure(what: str) -> None:
     early = booted(passing=Passing(uptime_s=90.0, containers=3), **changes)
     late = booted(passing=Passing(uptime_s=300.0, containers=3), **changes)
     assert judged(ACTIVATED, seen(early)) is None
-    assert shown(judged(ACTIVATED, seen(late))) == (Phase.FAILED, code)
+    assert shown(judged(ACTIVATED, seen(late), 400.0)) == (Phase.FAILED, code)
 
 
 def test_containers_that_ran_must_run_again() -> None:
     assert judged(ACTIVATED, seen(booted(passing=Passing(uptime_s=90.0, containers=2)))) is None
-    outcome = judged(ACTIVATED, seen(booted(passing=Passing(uptime_s=400.0))))
+    outcome = judged(ACTIVATED, seen(booted(passing=Passing(uptime_s=400.0))), 500.0)
     assert outcome is not None
     assert outcome.text == f"B {NEW} runs, but worse than before: no containers are seen to run, 3 did"
 

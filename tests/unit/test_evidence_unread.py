@@ -43,7 +43,7 @@ def test_after_a_boot(of: Step, changes: dict[str, Any]) -> None:
     back = booted(**changes, passing=Passing(uptime_s=90.0, containers=3))
     assert judged(of, seen(back)) is None
     late = replace(back, passing=Passing(uptime_s=300.0, containers=3))
-    assert shown(judged(of, seen(late))) == (Phase.UNKNOWN, "incomplete")
+    assert shown(judged(of, seen(late), 400.0)) == (Phase.UNKNOWN, "incomplete")
 
 
 @pytest.mark.parametrize(
