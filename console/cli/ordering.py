@@ -114,7 +114,7 @@ def _planned(
 
     basis, clock = basis_of(loaded, payload), WallClock()
     with closing(store.open_writer(loaded.database_path, durable=True)) as conn:
-        for name in take_up(loaded, conn):
+        for name in take_up(loaded, conn) if not terms.dry_run else ():
             _say(f"{name} was left by its process: its hosts are looked at")
 
         async def plan() -> list[Step]:

@@ -19,6 +19,7 @@ from actions.remote.stage import STAGE, stage_values
 from tests.lab.client import Lab, SlotFlags
 from tests.lab.console import MARK, ODD_CONF, Console, beside
 from tests.lab.releases import BORN_WITH, CHANNELS
+from tests.lab.verbs import a_release_goes_out_and_comes_back
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -71,7 +72,15 @@ def fallback(lab: Lab) -> Iterator[Future[None]]:
         yield story
 
 
-def test_a_release_is_activated_confirmed_and_rolled_back(lab: Lab, fallback: Future[None]) -> None:
+@pytest.fixture(scope="module")
+def typed(lab: Lab) -> Iterator[Future[None]]:
+    with beside(a_release_goes_out_and_comes_back, lab) as story:
+        yield story
+
+
+def test_a_release_is_activated_confirmed_and_rolled_back(
+    lab: Lab, fallback: Future[None], typed: Future[None]
+) -> None:
     console = Console.of_fresh(lab, "h2", CONF)
     lab.knob("h2", {"confirm_after": "15"})
     console.root(KILLS_ITS_GROUP)
@@ -194,3 +203,7 @@ def _falls_back_and_reboots(lab: Lab) -> None:
     console.booted(before)
     assert lab.version("h1") == STABLE, "unheld, locksmithd has rebooted the host"
     assert console.conf() == ODD_CONF
+
+
+def test_a_release_goes_out_and_comes_back_as_an_operator_types_it(typed: Future[None]) -> None:
+    typed.result()

@@ -1,22 +1,16 @@
-"""The verbs as an operator types them, on a booted host: each end is read from the host's own disk and boot.
-
-Runs after test_lab, which wants the hosts as they were first installed: here the host is reinstalled first.
-"""
+"""The verbs as an operator types them, on a booted host: each end is read from the host's own disk."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.lab.client import Lab
 from tests.lab.console import Console
 from tests.lab.releases import CHANNELS
 from tests.lab.test_on_hosts import Fleet
-
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 HOST = "h3"
 STABLE = CHANNELS["stable"]
@@ -32,10 +26,15 @@ def give(fleet: Fleet, *words: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_a_release_is_staged_cancelled_activated_and_rolled_back(lab: Lab, tmp_path: Path) -> None:
+def a_release_goes_out_and_comes_back(lab: Lab) -> None:
+    """Staged, cancelled, staged, activated, another channel, rolled back: a story of its host alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        _goes_out_and_comes_back(lab, Fleet.of(lab, Path(folder)))
+
+
+def _goes_out_and_comes_back(lab: Lab, fleet: Fleet) -> None:
     console = Console.of_fresh(lab, HOST, CONF)
     lab.knob(HOST, {"confirm_after": "4"})
-    fleet = Fleet.of(lab, tmp_path)
     born, boot = lab.version(HOST), lab.boot_id(HOST)
 
     assert give(fleet, "stage", STABLE)["code"] == "staged"
