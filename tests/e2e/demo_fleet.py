@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 FLEETCTL = [sys.executable, "-m", "console.cli"]
-PLAIN = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FLEETCTL_FLEET")}
+_OTHERS = ("NO_COLOR", "FLEETCTL_FLEET", "COLUMNS", "LINES")
+PLAIN = {key: value for key, value in os.environ.items() if key not in _OTHERS}
 
 
 @dataclass(frozen=True, slots=True)
