@@ -243,7 +243,9 @@ def test_a_boot_says_where_it_goes_and_what_it_falls_back_to() -> None:
 
 def test_what_was_forced_is_said_with_its_reason() -> None:
     asked = replace(REBOOT, forces={Force.HOLD: "ops-7"})
-    assert said(asked, seen(wish=Wish(hold="ops-1432"))) == "forced hold (ops-7): not to be rebooted: ops-1432"
+    assert (
+        said(asked, seen(wish=Wish(hold="ops-1432"))) == "forced hold (ops-7): not to be rebooted: ops-1432"
+    )
 
 
 def test_a_channel_says_when_it_counts() -> None:
