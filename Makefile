@@ -1,5 +1,5 @@
 # make demo   the main job: environment, simulated fleet over real SSH, its status
-# make test   the tests that CI runs, two files at a time
+# make test   the tests that CI runs: booted hosts first, then the rest, two files at a time
 # make check  format, lint, types, import contracts, architecture
 # make slow   what is too long for CI; run before a release
 # make screenshots   renew screenshots/ (PNG with rsvg-convert, pngquant and DejaVu fonts installed)
@@ -14,7 +14,8 @@ demo: .venv/ready
 	@$(BIN)/fleetctl demo
 
 test: .venv/ready
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/pytest -m "lab and not slow"
+	$(BIN)/pytest -m "not slow and not lab" -n 2 --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
