@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import ClassVar
@@ -37,6 +39,8 @@ TICK_S = 0.5
 _DRESSED = (Head, AlertLine, FleetPane, HistoryPane, Foot, HostScreen, HelpScreen)
 _AT_ONCE = frozenset({"command", "help"})
 """What opens a screen that takes keys: done before the next key, however quickly it comes, is given out."""
+SLOWEST_END_S = 3.0
+"""How long an end that a signal asks for may take."""
 SAID_S = 6.0
 """How long a sentence stands in the footer."""
 
@@ -79,9 +83,16 @@ class Shell(App[int]):
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit, ExitCode.INTERRUPTED)
+                loop.add_signal_handler(number, self._end_by_signal)
         self.enter(MODES[0])
         self._poll()
+
+    def _end_by_signal(self) -> None:
+        """Leave, in any case: with its terminal gone Textual may wait for a write that nobody takes."""
+        self.exit(ExitCode.INTERRUPTED)
+        last = threading.Timer(SLOWEST_END_S, os._exit, (int(ExitCode.INTERRUPTED),))
+        last.daemon = True
+        last.start()
 
     # Data down
 

@@ -83,6 +83,13 @@ class Screen:
             time.sleep(0.05)
 
 
+def until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 15
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @contextmanager
 def on_screen(
     directory: Path, argv: Sequence[str], *, width: int = 120, height: int = 40, **environment: str
@@ -114,4 +121,6 @@ def on_screen(
         screen.resize(width, height)
         yield screen
     finally:
+        pid = screen.pid
         screen.tmux("kill-server")
+        until_gone(pid)

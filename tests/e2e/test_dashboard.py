@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.demo_fleet import FLEETCTL, Demo, served
-from tests.e2e.screen import on_screen
+from tests.e2e.screen import on_screen, until_gone
 
 COUNTS = ("current=3", "staged=4", "behind=2", "failed=1", "hostile=1", "silent=1", "key_changed=1")
 THEMES = ("dark", "light", "high contrast", "colour-blind safe")
@@ -138,7 +138,7 @@ def test_a_closed_terminal_ends_it_and_its_sweeper(demo: Demo, tmp_path: Path) -
         screen.until("1 Fleet", "asking every")
         sweeper = _sweeper(demo)
         pid = screen.pid
-    _until_gone(pid)
+    until_gone(pid)
     _assert_over_and_whole(demo, sweeper)
 
 
@@ -163,15 +163,8 @@ def _sweeper(demo: Demo) -> int:
             time.sleep(0.05)
 
 
-def _until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 15
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def _assert_over_and_whole(demo: Demo, sweeper: int) -> None:
-    _until_gone(sweeper)
+    until_gone(sweeper)
     with closing(sqlite3.connect(demo.directory / "demo.db")) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
