@@ -142,7 +142,11 @@ def watch_fleet(console: Console, loaded: LoadedFleet, on_pass: Callable[[Swept]
             return latest
 
         def passed(swept: Swept) -> None:
-            take_up(loaded, conn, {change.host for change in swept.changes})
+            try:
+                take_up(loaded, conn, {change.host for change in swept.changes})
+            except OSError as error:  # a log that cannot be written ends no sweeper
+                text = f"orders left open are not taken up: {error.filename}: {error.strerror}"
+                click.echo(f"fleetctl: {visible(text)}", err=True)
             on_pass(swept)
 
         async def run() -> None:

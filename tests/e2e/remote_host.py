@@ -7,6 +7,7 @@ their state in /state; /state/calls has every call, a call that matches a patter
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
@@ -125,10 +126,10 @@ exec chroot $R /bin/bash --norc --noprofile -c "$@"
 """
 
 
-def can_enter() -> bool:
-    """User namespaces, and a system with one /usr."""
+def is_unfit() -> bool:
+    """Whether this machine has no user namespaces, or more than one /usr; in CI that fails instead."""
     done = subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False)
-    return done.returncode == 0 and Path("/bin").is_symlink()
+    return "CI" not in os.environ and (done.returncode != 0 or not Path("/bin").is_symlink())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from actions.remote.cancel import CANCEL, cancel_values
 from actions.remote.order import Word
 from actions.remote.stage import STAGE, PayloadFile, stage_values
 from actions.remote.words import Exit
-from tests.e2e.remote_host import IDLE, MASK, NEED_REBOOT, ODD, STAGED, RemoteHost, can_enter, state
+from tests.e2e.remote_host import IDLE, MASK, NEED_REBOOT, ODD, STAGED, RemoteHost, is_unfit, state
 
-pytestmark = pytest.mark.skipif(not can_enter(), reason="needs user namespaces and a merged /usr")
+pytestmark = pytest.mark.skipif(is_unfit(), reason="needs user namespaces and a merged /usr")
 
 
 @pytest.fixture
