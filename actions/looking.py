@@ -171,9 +171,7 @@ class Looker:
             feed=basis.feed,
             windows=basis.windows if asked.verb.reboots else (),
             pin=pin.version if pin else None,
-            quarantine=tuple(
-                item.version for item in order_tables.quarantined(conn, machine_id) if machine_id is not None
-            ),
+            quarantine=self._quarantine(machine_id),
             twins=twins,
             own_orders=tuple(order.id for order, _ in own) + ((order_id,) if order_id else ()),
             unknown_outcome=", ".join(unknown) or None,
@@ -183,6 +181,10 @@ class Looker:
             payload_bytes=basis.payload_bytes,
             cgroup_v1=extra.cgroup_v1 if extra else None,
         )
+
+    def _quarantine(self, machine_id: str | None) -> tuple[str, ...]:
+        found = order_tables.quarantined(self._conn, machine_id) if machine_id is not None else []
+        return tuple(item.version for item in found)
 
     def _disturbed(self, host: str, order_id: str | None) -> str | None:
         """Other orders' hosts that are being rebooted now: one-shot orders do not add to them."""
