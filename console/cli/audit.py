@@ -198,11 +198,10 @@ def _signed(lines: Iterator[bytes], key: Path, out: BinaryIO) -> bytes:
     except FileNotFoundError as error:
         raise ConfigError("ssh-keygen", "--sign", "is not installed; it comes with OpenSSH") from error
     with signer:
-        assert signer.stdin is not None
         for line in lines:
             out.write(line)
-            if not signer.stdin.closed:
-                _feed(signer.stdin, line)
+            if signer.stdin is not None and not _fed(signer.stdin, line):
+                signer.stdin = None  # communicate would flush it once more
         signature, said = signer.communicate()
     if signer.returncode != 0 or not signature:
         words = said.decode("utf-8", "replace").strip().splitlines()
@@ -210,14 +209,16 @@ def _signed(lines: Iterator[bytes], key: Path, out: BinaryIO) -> bytes:
     return signature
 
 
-def _feed(stdin: IO[bytes], data: bytes) -> None:
-    """A signer that gave up reads no more; how it ended tells why."""
+def _fed(stdin: IO[bytes], data: bytes) -> bool:
+    """Whether it was taken: a signer that gave up reads no more, and how it ended tells why."""
     try:
         stdin.write(data)
         stdin.flush()
     except BrokenPipeError:
         with contextlib.suppress(BrokenPipeError):
             stdin.close()
+        return False
+    return True
 
 
 @contextmanager
