@@ -12,6 +12,7 @@ from types import MappingProxyType
 from actions import order_tables
 from actions.engine import answered, instant, record
 from actions.situation import Wish
+from actions.taking_tables import kept_words
 from collectors import store, tables
 from collectors.errors import Reach
 from collectors.fleet_model import Fleet
@@ -87,8 +88,10 @@ def wishes(
     holds: Mapping[str, str],
     reboots: Mapping[str, str] = MappingProxyType({}),
     own_orders: Container[str] = frozenset(),
+    kept: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Wish]:
-    """What is wanted of each host; the fleet file's hold wins over the store's. `reboots`: host -> order."""
+    """What is wanted of each host; the fleet file's hold wins over the store's. `reboots`: host -> order;
+    `kept`: host -> what was taken for it and is not given back."""
     units, rebooted = fleet.health.units, reboots.get
     return {
         host.name: Wish(
@@ -98,6 +101,7 @@ def wishes(
             units,
             rebooted(host.name),
             own_orders,
+            kept.get(host.name),
         )
         for host in fleet.hosts
     }
@@ -106,7 +110,7 @@ def wishes(
 def stored_wishes(conn: sqlite3.Connection, fleet: Fleet) -> dict[str, Wish]:
     """The same, with the holds and orders that the store has."""
     reboots, own = order_tables.rebooting(conn), order_tables.newest_ids(conn)
-    return wishes(fleet, tables.holds(conn), reboots, own)
+    return wishes(fleet, tables.holds(conn), reboots, own, kept_words(conn))
 
 
 async def collect(

@@ -22,6 +22,7 @@ from actions.evidence_case import (
     unit_runs,
     unit_words,
     unread_remedy,
+    worse_than,
 )
 from actions.orders import Baseline, Goal, Outcome, Phase, Step, Verb
 from actions.policy import unstaged
@@ -163,7 +164,7 @@ def _confirmed(case: Case, look: Look, facts: HostFacts, shown: dict[str, object
     if case.goal.server is not None and update_mode(facts) != case.goal.server:
         text = f"{runs}, but its updates are not off: it may fetch again what it left; switch them off"
         return case.failed("updates-not-set", text, **shown)
-    worse = list(_worse(case.was, facts, look))
+    worse = list(worse_than(case.was, facts, look))
     if worse:
         text = f"{runs}, but worse than before: {', '.join(worse)}"
         return None if may_wait else case.failed("unhealthy", text, worse=worse, **shown)
@@ -185,20 +186,6 @@ def _missing_extensions(case: Case, facts: HostFacts) -> list[str]:
         return []
     merged = facts.extensions.merged if facts.extensions else ()
     return [name for name in wanted if name not in merged]
-
-
-def _worse(was: Baseline, facts: HostFacts, look: Look) -> Iterator[str]:
-    """What is not as well as it was; what was not read is not well."""
-    if facts.failed_units is None:
-        yield "failed units not read"
-    yield from (f"{name} failed" for name in facts.failed_units or () if name not in was.failed_units)
-    for name in was.active_units:
-        unit = facts.units.get(name)
-        if unit is None or unit.active != "active":
-            yield f"{name} is {unit.active if unit else 'not there'}"
-    if (running := facts.passing.containers or 0) < was.containers:
-        yield f"{running or 'no'} containers are seen to run, {was.containers} did"
-    yield from (f"no good answer to {question}" for question in was.health if not look.health.get(question))
 
 
 # -- staging ---------------------------------------------------------------------------------------------

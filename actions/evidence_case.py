@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from actions.remote.words import Exit
 from actions.situation import REMEDIES
 from collectors.classify import UPDATER
 from collectors.facts import HostFacts
+from collectors.slots import pair
 
 SETTLES = "the next look settles it"
 ASK_AGAIN = "look at the host, then ask again"
@@ -103,3 +104,26 @@ def conf_words(case: Case, look: Look) -> str:
     if guard is None or digest in (None, guard.conf_digest):
         return ""
     return "; update.conf is not as it was before: look at its SERVER, then repair"
+
+
+def is_well(step: Step, look: Look) -> bool:
+    """Whether a host that was rebooted is confirmed and not worse than before, whichever slot it runs."""
+    facts, was = look.facts, step.baseline
+    both = pair(facts) if facts is not None else None
+    if facts is None or both is None or was is None or step.machine_id != facts.identity.machine_id:
+        return False
+    return bool(both[0].successful) and not list(worse_than(was, facts, look))
+
+
+def worse_than(was: Baseline, facts: HostFacts, look: Look) -> Iterator[str]:
+    """What is not as well as it was; what was not read is not well."""
+    if facts.failed_units is None:
+        yield "failed units not read"
+    yield from (f"{name} failed" for name in facts.failed_units or () if name not in was.failed_units)
+    for name in was.active_units:
+        unit = facts.units.get(name)
+        if unit is None or unit.active != "active":
+            yield f"{name} is {unit.active if unit else 'not there'}"
+    if (running := facts.passing.containers or 0) < was.containers:
+        yield f"{running or 'no'} containers are seen to run, {was.containers} did"
+    yield from (f"no good answer to {question}" for question in was.health if not look.health.get(question))

@@ -38,13 +38,13 @@ def arrival(row: HostRow, step: Step, look: Look, now: datetime) -> Arrival:
     extra, elapsed_s = look.extra, (now - since(row)).total_seconds()
     if extra is None or not extra.complete or extra.unit is None:
         return Arrival.OPEN
-    if extra.unit.load == "loaded" or _has_rebooted(step, look):
+    if extra.unit.load == "loaded" or has_rebooted(step, look):
         return Arrival.ARRIVED
     is_held = extra.order is not None and extra.order.order == row.order_id
     return Arrival.NEVER if elapsed_s >= (STUCK_AFTER_S if is_held else NEVER_AFTER_S) else Arrival.OPEN
 
 
-def _has_rebooted(step: Step, look: Look) -> bool:
+def has_rebooted(step: Step, look: Look) -> bool:
     boot = look.seen.facts.identity.boot_id if isinstance(look.seen, Answer) else None
     return boot is not None and step.guard is not None and boot != step.guard.boot_id
 
@@ -53,7 +53,7 @@ def judged(row: HostRow, step: Step, look: Look, now: datetime) -> Outcome | Non
     """What became of the step; None: look again. Every step ends: what is never told is unknown."""
     begun = since(row)
     late_s = (now - begun).total_seconds() - step.deadline_s
-    if row.phase is Phase.INTENT and late_s < 0 and not _has_rebooted(step, look):
+    if row.phase is Phase.INTENT and late_s < 0 and not has_rebooted(step, look):
         return None
     outcome = judge_outcome(step, begun, look, now)
     if outcome is None and late_s > step.confirm_s + LOST_AFTER_S:

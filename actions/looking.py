@@ -30,6 +30,8 @@ from actions.remote.slot_proof import (
     read_proof,
 )
 from actions.remote.words import Unsendable
+from actions.taking import words_around
+from actions.windows import reboot_windows
 from collectors import tables
 from collectors.errors import ConnectFailed, OutcomeUnknown
 from collectors.fleet_model import Fleet, FleetHost, Window
@@ -45,10 +47,14 @@ ORDERS_REMEMBERED = 50
 
 
 class Clock(Protocol):
-    """The time by which orders are judged; it never jumps."""
+    """The times by which orders are judged. Both are aware UTC."""
 
     def now(self) -> datetime:
-        """Aware UTC."""
+        """It never jumps: durations are measured by it."""
+        ...
+
+    def wall(self) -> datetime:
+        """As this machine's clock is set: windows are judged by it."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
@@ -63,6 +69,8 @@ class Basis:
     feed: Feed | None
     payload_bytes: int | None = None
     """All files of a `stage --payload` together."""
+    own_windows: tuple[Window, ...] | None = None
+    """Those of a rollout's plan, in place of the fleet file's."""
     hosts: Mapping[str, FleetHost] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,10 +78,8 @@ class Basis:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """In which hosts may be rebooted: those of the default rollout, else all; none: at any time."""
-        template = self.fleet.rollouts.get("default")
-        names = template.windows if template and template.windows else tuple(self.fleet.windows)
-        return tuple(self.fleet.windows[name] for name in names)
+        """In which hosts may be rebooted; none: at any time."""
+        return reboot_windows(self.fleet) if self.own_windows is None else self.own_windows
 
 
 class Looker:
@@ -94,7 +100,8 @@ class Looker:
         what proves an outcome, so without the slot proof, which takes its time."""
         target = self._basis.targets[host]
         timeout_s = self._basis.hosts[host].ssh.probe_timeout_s or PROBE_TIMEOUT_S
-        seen = await look(self._transport, Ask(target, timeout_s), self._command, salt=self._salt)
+        ask, wall = Ask(target, timeout_s), self._clock.wall
+        seen = await look(self._transport, ask, self._command, salt=self._salt, now=wall)
         extra = await self._preflight(target, order_id) if isinstance(seen, Answer) else None
         proof = None
         if (
@@ -149,6 +156,7 @@ class Looker:
         extra: Extra | None,
     ) -> Look:
         conn, basis, now = self._conn, self._basis, self._clock.now()
+        before, after = words_around(basis.fleet.hooks, basis.fleet.fleetlock, basis.hosts[host])
         wanted = stored_wishes(conn, basis.fleet)
         record(conn, [seen], wanted, basis.feed)
         row = tables.one_host(conn, host)
@@ -165,6 +173,7 @@ class Looker:
             host=basis.hosts[host],
             seen=seen,
             now=now,
+            wall=self._clock.wall(),
             wish=wanted.get(host, UNWISHED),
             extra=extra,
             memory=kept(row).memory if row else None,
@@ -177,7 +186,8 @@ class Looker:
             unknown_outcome=", ".join(unknown) or None,
             budget_used=self._disturbed(host, order_id) if asked.verb.reboots else None,
             fleetlock=basis.fleet.fleetlock is not None,
-            hooks=bool(basis.fleet.hooks.before_reboot or basis.fleet.hooks.after_reboot),
+            before=before,
+            after=after,
             payload_bytes=basis.payload_bytes,
             cgroup_v1=extra.cgroup_v1 if extra else None,
         )
@@ -187,15 +197,15 @@ class Looker:
         return tuple(item.version for item in found)
 
     def _disturbed(self, host: str, order_id: str | None) -> str | None:
-        """Other orders' hosts that are being rebooted now: one-shot orders do not add to them."""
-        others = {
-            f"{row.host} ({row.order_id})"
-            for row in order_tables.at_work(self._conn)
-            if row.host != host and row.order_id != order_id and _is_reboot(self._conn, row.order_id)
-        }
+        """Hosts that others reboot now: one-shot orders do not add to them, and a rollout counts its own."""
+        own = order_tables.one_order(self._conn, order_id) if order_id is not None else None
+        family = own.after if own is not None else None
+        others = set()
+        for row in order_tables.at_work(self._conn):
+            order = order_tables.one_order(self._conn, row.order_id)
+            is_kin = order is not None and family is not None and order.after == family
+            if order is None or row.host == host or row.order_id == order_id or is_kin:
+                continue
+            if Verb(order.verb).reboots:
+                others.add(f"{row.host} ({row.order_id})")
         return ", ".join(sorted(others)[:3]) or None
-
-
-def _is_reboot(conn: sqlite3.Connection, order_id: str) -> bool:
-    order = order_tables.one_order(conn, order_id)
-    return order is not None and Verb(order.verb).reboots

@@ -129,3 +129,94 @@ _ORDERS_VIEW = """CREATE VIEW orders_of_hosts AS SELECT
     order_hosts.host, orders.at, orders.verb, orders.id AS order_id, phase, since, code, text,
     json_extract(asked, '$.version') AS version, json_extract(actor, '$.login') AS login
 FROM order_hosts JOIN orders ON orders.id = order_hosts.order_id"""
+
+
+@orders()
+def m003_takings(db: Database) -> None:
+    """What was taken for hosts around a reboot, and is not given back yet."""
+    db.conn.execute(_TAKINGS)
+
+
+_TAKINGS = """CREATE TABLE takings (
+    host TEXT NOT NULL,
+    what TEXT NOT NULL,          -- lock: a FleetLock; drain: hooks.before_reboot was run
+    order_id TEXT NOT NULL REFERENCES orders (id),
+    state TEXT NOT NULL,         -- asked, held, kept, free
+    since TEXT NOT NULL,
+    machine_id TEXT,             -- by which FleetLock knows the host
+    mark TEXT,                   -- the hook's process
+    text TEXT,                   -- why it is kept
+    PRIMARY KEY (host, what)
+) STRICT, WITHOUT ROWID"""
+
+
+@orders()
+def m004_rollouts(db: Database) -> None:
+    """Rollouts: plan, state, hosts, events, requests, answers of gates."""
+    for statement in (_ROLLOUTS, _ROLLOUT_HOSTS, *_ROLLOUT_LOGS, _EVENTS_STAY, _BASELINES):
+        db.conn.execute(statement)
+
+
+_ROLLOUTS = """CREATE TABLE rollouts (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,            -- when it was planned
+    title TEXT NOT NULL,
+    status TEXT NOT NULL,
+    actor TEXT NOT NULL,         -- who planned it, JSON
+    approved_by TEXT,            -- in whose name its orders are given, JSON
+    plan TEXT NOT NULL,          -- JSON; frozen
+    state TEXT NOT NULL,         -- JSON, without its hosts
+    ended_at TEXT                -- null: open
+) STRICT"""
+
+_ROLLOUT_HOSTS = """CREATE TABLE rollout_hosts (
+    rollout_id TEXT NOT NULL REFERENCES rollouts (id),
+    host TEXT NOT NULL,
+    cohort INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    state TEXT NOT NULL,         -- JSON
+    PRIMARY KEY (rollout_id, host)
+) STRICT, WITHOUT ROWID"""
+
+_ROLLOUT_LOGS = (
+    """CREATE TABLE rollout_events (
+    n INTEGER PRIMARY KEY,
+    rollout_id TEXT NOT NULL REFERENCES rollouts (id),
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    about TEXT,                  -- a host's or a cohort's name; null: the rollout itself
+    text TEXT NOT NULL,
+    cause TEXT NOT NULL
+) STRICT""",
+    "CREATE INDEX events_of_rollout ON rollout_events (rollout_id, n)",
+    """CREATE TABLE rollout_requests (
+    n INTEGER PRIMARY KEY,
+    rollout_id TEXT NOT NULL REFERENCES rollouts (id),
+    at TEXT NOT NULL,
+    request TEXT NOT NULL,       -- JSON
+    actor TEXT NOT NULL,         -- JSON
+    answer TEXT                  -- null: not answered; empty: done; else why it is not allowed
+) STRICT""",
+    """CREATE TABLE gate_answers (
+    n INTEGER PRIMARY KEY,
+    rollout_id TEXT NOT NULL REFERENCES rollouts (id),
+    at TEXT NOT NULL,
+    cohort TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    text TEXT NOT NULL,
+    digest TEXT NOT NULL,        -- SHA-256 of the answer's UTF-8, hex
+    answer TEXT NOT NULL         -- as it was given, JSON, redacted: the verdict follows from it alone
+) STRICT""",
+    "CREATE INDEX answers_of_rollout ON gate_answers (rollout_id, n)",
+)
+
+_EVENTS_STAY = """CREATE TRIGGER rollout_events_stay BEFORE UPDATE ON rollout_events
+    BEGIN SELECT raise(ABORT, 'events of a rollout are append-only'); END"""
+
+_BASELINES = """CREATE TABLE rollout_baselines (
+    rollout_id TEXT NOT NULL REFERENCES rollouts (id),
+    host TEXT NOT NULL,
+    baseline TEXT NOT NULL,      -- how it was before it was touched, JSON
+    PRIMARY KEY (rollout_id, host)
+) STRICT, WITHOUT ROWID"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -57,6 +57,19 @@ def new_id(now: datetime) -> str:
     return f"o-{digits}{''.join(secrets.choice(_DIGITS) for _ in range(5))}"
 
 
+Permit = Callable[[str], tuple[str, str] | None]
+"""Host -> code and sentence of why nothing may be sent to it now; None: it may."""
+
+
+class NotPermitted(Exception):
+    """Whoever gave the order does not want it sent any more."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
 class Book:
     """The one way of orders into the store."""
 
@@ -66,7 +79,7 @@ class Book:
 
     def place(self, order: Placed, steps: Sequence[Step], now: datetime) -> Head:
         """A confirmed order with all its hosts; one with nothing to send has ended. The record's head."""
-        with self._transaction():
+        with self.transaction():
             put_order(self.conn, order, steps, now)
             entries = [
                 Entry(
@@ -76,10 +89,13 @@ class Book:
             entries += [_told(order, step, now) for step in steps if step.phase is not Phase.PLANNED]
             return ledger.append(self.conn, entries)
 
-    def begin(self, order: Placed, row: HostRow, step: Step, now: datetime) -> HostRow:
+    def begin(
+        self, order: Placed, row: HostRow, step: Step, now: datetime, *, permit: Permit | None = None
+    ) -> HostRow:
         """Committed to send: from here on only a look at the host tells what happened.
 
-        Raises order_tables.Moved where another order is at work on the host.
+        Raises order_tables.Moved where another order is at work on the host, NotPermitted where `permit` says
+        so.
         """
         made = replace(row, phase=Phase.INTENT, since=instant(now), step=encode(step).decode())
         evidence = {"guard": msgspec.to_builtins(step.guard), "goal": msgspec.to_builtins(step.goal)}
@@ -93,7 +109,10 @@ class Book:
             command=step.command,
             evidence=evidence,
         )
-        with self._transaction():
+        with self.transaction():
+            problem = permit(row.host) if permit is not None else None
+            if problem is not None:
+                raise NotPermitted(*problem)
             order_tables.go_on(self.conn, made, seen=row.phase)
             ledger.append(self.conn, [entry])
         return made
@@ -101,7 +120,7 @@ class Book:
     def sent(self, row: HostRow, at: datetime, now: datetime) -> HostRow:
         """The host has it: its evidence is awaited, from `at` on."""
         made = replace(row, phase=Phase.SENT, since=instant(now), sent_at=instant(at))
-        with self._transaction():
+        with self.transaction():
             order_tables.go_on(self.conn, made, seen=row.phase)
         return made
 
@@ -116,7 +135,7 @@ class Book:
             code=code,
             text=text,
         )
-        with self._transaction():
+        with self.transaction():
             order_tables.go_on(self.conn, made, seen=row.phase)
             ledger.append(self.conn, [_told(order, step, now)])
         return made
@@ -152,7 +171,7 @@ class Book:
             text=outcome.text,
             evidence=outcome.evidence or None,
         )
-        with self._transaction():
+        with self.transaction():
             order_tables.go_on(self.conn, made, seen=row.phase)
             ledger.append(self.conn, [entry])
             if quarantine is not None:
@@ -167,16 +186,31 @@ class Book:
 
     def skip(self, order: Placed, rows: Iterable[HostRow], why: str, now: datetime) -> None:
         """Hosts whose turn does not come."""
-        with self._transaction():
+        with self.transaction():
             for row in rows:
                 made = replace(row, phase=Phase.SKIPPED, since=instant(now), code="skipped", text=why)
                 order_tables.go_on(self.conn, made, seen=row.phase)
 
     def end(self, order: Placed, now: datetime) -> Head:
         """No host of it is open any more. The record's head."""
-        with self._transaction():
+        with self.transaction():
             order_tables.end_order(self.conn, order.id, instant(now))
             return ledger.head(self.conn)
+
+    def add_text(self, row: HostRow, text: str, now: datetime) -> HostRow:
+        """More to say of a host whose step has ended."""
+        made = replace(row, text=f"{row.text}; {text}" if row.text else text, since=instant(now))
+        with self.transaction():
+            order_tables.go_on(self.conn, made, seen=row.phase)
+        return made
+
+    def note(
+        self, entries: Sequence[Entry], change: Callable[[sqlite3.Connection], None] = lambda conn: None
+    ) -> None:
+        """Rows of the record, and the change that they tell."""
+        with self.transaction():
+            change(self.conn)
+            ledger.append(self.conn, entries)
 
     def check(self) -> None:
         """Raises tables.LeaseLost where another process has taken over."""
@@ -184,7 +218,7 @@ class Book:
             tables.check_lease(self.conn, self.lease)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Raises tables.LeaseLost where another process has taken over."""
         with store.transaction(self.conn):
             self.check()

@@ -172,6 +172,10 @@ class Step:
     """The exact command line on the host; the dry run prints it, the record keeps it."""
     stdin: str = ""
     """What it reads: order, guard and values, a line each."""
+    before: tuple[str, ...] = ()
+    """What the console does for it before the command goes out, in words, in this order."""
+    after: tuple[str, ...] = ()
+    """What it does once the host is well again, or was not touched."""
     goal: Goal | None = None
     deadline_s: float = 0.0
     machine_id: str | None = None

@@ -55,6 +55,8 @@ def plan_step(asked: Asked, look: Look, decision: Decision) -> Step:
         says=tuple(_says(asked, look, facts, version)),
         moves=moves(look, facts, version),
         guard=guard(look, facts),
+        before=look.before if asked.verb.reboots else (),
+        after=look.after if asked.verb.reboots else (),
         goal=_goal(asked, look, facts, version),
         deadline_s=_deadline_s(asked, look),
         machine_id=machine_id,
@@ -287,7 +289,7 @@ def _says_of_boot(
         yield "an extension's new image is merged by this boot"
     for question, is_good in look.health.items():
         yield f"health, asked again after: {question}" if is_good else f"not well before already: {question}"
-    yield from (f"{item.text.partition(';')[0]} now" for item in window_refusals(look, look.now))
+    yield from (f"{item.text.partition(';')[0]} now" for item in window_refusals(look))
 
 
 def _says_of_channel(asked: Asked, look: Look, facts: HostFacts) -> Iterator[str]:

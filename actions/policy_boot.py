@@ -7,21 +7,23 @@ Rules of the host: GRUB's choice by flatcar/scripts:sdk_container/src/third_part
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from actions.orders import Asked, Force, Refusal, Verb
 from actions.policy_host import armed, at_work, damaged_table, refusal, slot_words, unconfirmed
 from actions.policy_look import Look, has_staged, held_version, is_overwritten, is_version, is_way_back
-from actions.policy_stage import kept_away, owned_by_cluster
+from actions.policy_stage import kept_away, owned_by, owners_of, seen_by
 from actions.remote.slot_proof import ProofResult
 from actions.situation import REMEDIES
 from actions.windows import Open, open_at
 from collectors.classify import SYSEXT, UPDATER
 from collectors.extensions import dangling, lost
 from collectors.facts import HostFacts
-from collectors.reboots import LOCKSMITHD, has_begun, plan, strategy
+from collectors.reboots import CLUSTERS, PODS_SEEN, Owner, has_begun, owner_words, plan, strategy
 from collectors.reboots import Plan as Locksmith
 from collectors.slots import pair
+
+FLUO_PREFIX = "flatcar-linux-update.v1.flatcar-linux.net/"
+"""Of FLUO's annotations on a node. Source: flatcar/flatcar-linux-update-operator:pkg/constants@7115ed0."""
 
 
 def against_boot(asked: Asked, look: Look) -> Iterator[Refusal]:
@@ -170,7 +172,7 @@ def permission(verb: Verb, look: Look) -> Iterator[Refusal]:
             Force.HOLD,
         )
     yield from _owners(look)
-    yield from window_refusals(look, look.now)
+    yield from window_refusals(look)
     if facts is not None and verb is not Verb.ROLL_BACK:
         if facts.slots is not None and not is_way_back(look):
             why = "no other slot is bootable: a boot that fails has no way back"
@@ -182,32 +184,53 @@ def permission(verb: Verb, look: Look) -> Iterator[Refusal]:
         yield refusal("budget-used", why, remedy, "orders", Force.BUDGET_USED)
 
 
+_ASK = {
+    Owner.KURED: "ask it: create /run/reboot-required on the host",
+    Owner.FLUO: f"ask it: annotate the node {FLUO_PREFIX}reboot-needed=true (reboot-paused=true holds it)",
+    Owner.CLUSTER: "let it do the reboot",
+}
+"""How a reboot is asked of its owner, who drains the node first."""
+
+
+def _full(facts: HostFacts) -> str:
+    """Who keeps the lock from being given, as far as it was read."""
+    lock = facts.lock
+    if lock is None or lock.available > 0 or not lock.holders:
+        return ""
+    own = facts.identity.machine_id
+    who = ["this host" if holder == own else holder for holder in lock.holders]
+    more = f" and {len(who) - 3} more" if len(who) > 3 else ""
+    return f", and no place of {lock.max} is free: held by {', '.join(who[:3])}{more}"
+
+
 def _owners(look: Look) -> Iterator[Refusal]:
     facts, force = look.facts, Force.FOREIGN_OWNER
     if facts is None:
         return
-    by_cluster = owned_by_cluster(look)
-    if by_cluster:
-        yield refusal("foreign-owner", by_cluster, "let it do the reboot", LOCKSMITHD, force)
+    found = owners_of(look)
+    if len(found) > 1:
+        named = " and ".join(owner_words(facts, owner) for owner in found)
+        why = f"more than one reboots this host: {named}"
+        yield refusal("two-owners", why, REMEDIES["two_owners"], PODS_SEEN, force)
+    elif found and found[0] in CLUSTERS:
+        yield refusal("foreign-owner", owned_by(facts, found[0]), _ASK[found[0]], seen_by(found[0]), force)
     if has_begun(facts):
         why = "locksmithd has begun to reboot it"
         yield refusal("reboot-planned", why, "wait for that reboot", "coordinator.conf", force)
-    elif strategy(facts) == "etcd-lock" and plan(facts) is not Locksmith.NONE:
-        why = "locksmithd reboots it under a lock that the cluster shares (etcd-lock)"
-        yield refusal("foreign-owner", why, "let it do the reboot", "coordinator.conf", force)
+    elif len(found) < 2 and strategy(facts) == "etcd-lock" and plan(facts) is not Locksmith.NONE:
+        why = f"locksmithd reboots it under a lock that the cluster shares (etcd-lock){_full(facts)}"
+        remedy = "let it do the reboot, or run locksmithctl reboot on it, which takes the lock first"
+        yield refusal("foreign-owner", why, remedy, "coordinator.conf", force)
     if look.twins and look.fleetlock:
         why = f"{', '.join(look.twins)} has the same machine id, by which FleetLock knows it"
         remedy = "give one of them a machine id of its own"
         yield refusal("same-machine-id", why, remedy, "/etc/machine-id", force)
-    if look.fleetlock or look.hooks:
-        what = "a FleetLock taken" if look.fleetlock else "its hooks run"
-        why = f"the fleet file wants {what} around a reboot, and this command does neither yet"
-        remedy = "drain the host and take the lock yourself"
-        yield refusal("lock-not-taken", why, remedy, "fleet file", force)
 
 
-def window_refusals(look: Look, now: datetime) -> Iterator[Refusal]:
-    """Whether a reboot issued at `now` would be over before the window shuts."""
+def window_refusals(look: Look) -> Iterator[Refusal]:
+    """Whether a reboot issued now would be over before the window shuts: by the clock on the wall, which may
+    have been set right since the order began."""
+    now = look.wall or look.now
     need_s = look.host.reboot_deadline_s
     found = open_at(look.windows, now)
     names = ", ".join(window.name for window in look.windows)

@@ -35,6 +35,9 @@ class Look:
     host: FleetHost
     seen: Observation
     now: datetime
+    """By a clock that never jumps: what durations are measured by."""
+    wall: datetime | None = None
+    """By this machine's clock as it is set now: what windows are judged by. None: as `now`."""
     wish: Wish = UNWISHED
     extra: Extra | None = None
     memory: Memory | None = None
@@ -56,8 +59,9 @@ class Look:
     """Who uses up how many hosts may be disturbed at once, in words; None: there is room."""
     fleetlock: bool = False
     """The fleet file wants a FleetLock taken for a reboot."""
-    hooks: bool = False
-    """The fleet file wants programs run before and after a reboot."""
+    before: tuple[str, ...] = ()
+    """What the console does before a reboot of it, in words."""
+    after: tuple[str, ...] = ()
     payload_bytes: int | None = None
     """All files of a `stage --payload` together."""
     target_sysext_level: str | None = None

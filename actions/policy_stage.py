@@ -16,7 +16,16 @@ from actions.situation import REMEDIES
 from collectors.classify import UPDATER
 from collectors.facts import HostFacts, Operation
 from collectors.parse.os_release import version_key
-from collectors.reboots import KUBELET, LOCKSMITHD, Plan, plan
+from collectors.reboots import (
+    CLUSTERS,
+    LOCKSMITHD,
+    PODS_SEEN,
+    Owner,
+    Plan,
+    owner_words,
+    owners,
+    plan,
+)
 from collectors.slots import pair
 
 NO_CGROUP_V1_FROM = (4187, 0, 0)
@@ -197,9 +206,11 @@ def held_by_others(look: Look) -> Iterator[Refusal]:
     facts, force = look.facts, Force.FOREIGN_OWNER
     if facts is None:
         return
-    by_cluster = owned_by_cluster(look)
-    if by_cluster:
-        yield refusal("foreign-owner", by_cluster, "let it do the update", LOCKSMITHD, force)
+    for owner in owners_of(look):
+        if owner in CLUSTERS:
+            yield refusal(
+                "foreign-owner", owned_by(facts, owner), "let it do the update", seen_by(owner), force
+            )
     what = plan(facts)
     if what is Plan.UNKNOWN:
         why = "whether locksmithd would reboot the staged host is not known"
@@ -216,16 +227,25 @@ def is_unholdable(look: Look) -> bool:
     return hold is not None and hold.fixed is UnitFile.FILE
 
 
-def owned_by_cluster(look: Look) -> str | None:
+def owners_of(look: Look) -> tuple[Owner, ...]:
     """FLUO and kured want locksmithd masked for good; a mask in /run alone is ours and no sign of them."""
     facts, hold = look.facts, look.extra.locksmithd if look.extra else None
-    if facts is None:
-        return None
-    unit, kubelet = facts.units.get(LOCKSMITHD), facts.units.get(KUBELET)
     is_ours = hold is not None and hold.fixed is not UnitFile.MASK
-    if unit is None or not unit.is_masked or is_ours or kubelet is None or kubelet.active != "active":
-        return None
-    return "locksmithd is masked beside a kubelet: FLUO or kured owns the reboots here"
+    found = owners(facts) if facts is not None else ()
+    return tuple(owner for owner in found if owner is not Owner.CLUSTER or not is_ours)
+
+
+def owned_by(facts: HostFacts, owner: Owner) -> str:
+    """`kured reboots this host (pod kured-x7k2p runs here)`."""
+    if owner is Owner.CLUSTER:
+        return "locksmithd is masked beside a kubelet: FLUO or kured owns the reboots here"
+    name, _, pod = owner_words(facts, owner).partition(" ")
+    return f"{name} reboots this host {pod}".rstrip()
+
+
+def seen_by(owner: Owner) -> str:
+    """The evidence for an owner."""
+    return PODS_SEEN if owner in (Owner.KURED, Owner.FLUO) else LOCKSMITHD
 
 
 def holds_locksmithd(look: Look) -> bool:

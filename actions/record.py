@@ -45,6 +45,8 @@ class Event(StrEnum):
     PINNED = "pinned"
     UNPINNED = "unpinned"
     RELEASED = "released"
+    ROLLOUT = "rollout"
+    """A rollout went into another state, or was answered."""
 
 
 class Broken(Exception):

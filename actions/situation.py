@@ -63,6 +63,8 @@ class Wish:
     """The order of ours that reboots it now: its silence is expected."""
     own_orders: Container[str] = frozenset()
     """Orders of this console: what one of them left in the host's /run is no other's."""
+    kept: str | None = None
+    """What was taken for it around a reboot and is not given back, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,16 @@ def _settle(reasons: list[Reason], group: str | None, where: Standing | None) ->
     state = unique[0].state if unique and unique[0].state else "incomplete"
     own = (reason.code for reason in unique if reason.state == state)
     remedy = next((REMEDIES[code] for code in own if code in REMEDIES), None)
+    codes = {reason.code for reason in unique}
+    for alarm in ("left_taken", "two_owners"):  # beside a state that asks for nothing
+        if remedy is None and alarm in codes:
+            remedy = REMEDIES[alarm]
     return Situation(state, tuple(unique), remedy, group, where)
 
 
 def _hold(wish: Wish) -> list[Reason]:
-    return [Reason("held", wish.hold, "fleet file", "held")] if wish.hold else []
+    held = [Reason("held", wish.hold, "fleet file", "held")] if wish.hold else []
+    return [*held, Reason("left_taken", wish.kept, "orders")] if wish.kept else held
 
 
 def _as_wished(reason: Reason, wish: Wish) -> Reason:
@@ -307,6 +314,8 @@ REMEDIES = {
     "engine_down": "start update-engine.service: without it no new boot is confirmed",
     "updates_disabled": "remove SERVER=disabled from /etc/flatcar/update.conf",
     "drift": "set GROUP in /etc/flatcar/update.conf, or change the fleet file",
+    "left_taken": "look at the host; when it is well they are given back, or by acknowledge",
+    "two_owners": "leave one: mask locksmithd.service on the host, or keep kured and FLUO off this node",
     "updates_not_managed": "set SERVER=disabled in /etc/flatcar/update.conf, or change the fleet file",
     "behind": "stage the newest release of its channel",
 }

@@ -24,10 +24,14 @@ from collectors.observation import ProbeFailed
 from collectors.parse.update_conf import server_kind
 from collectors.parse.update_engine import explain
 from collectors.reboots import (
+    PODS_SEEN,
     Plan,
     cluster_may_reboot,
     has_begun,
     locksmithd_is_up,
+    named_clusters,
+    owner_words,
+    owners,
     plan,
     reboots_by_itself,
     window,
@@ -86,7 +90,7 @@ def findings(facts: HostFacts) -> tuple[Reason, ...]:
     if facts.os.id is not None and not facts.os.is_flatcar:
         name = facts.os.pretty_name or facts.os.id
         return (Reason("not_flatcar", f"runs {name}, not Flatcar", "os-release", "not_flatcar"),)
-    parts = (_readable, _boot, _slots, _update, _updater, _extensions, _health)
+    parts = (_readable, _boot, _slots, _update, _owners, _updater, _extensions, _health)
     return tuple(reason for part in parts for reason in part(facts))
 
 
@@ -256,8 +260,9 @@ def _staged(facts: HostFacts, staged: bool | None, version: str) -> Iterator[Rea
 def _by_itself(facts: HostFacts, state: str) -> Iterator[Reason]:
     """Who will reboot a staged host, if anybody."""
     if cluster_may_reboot(facts):
-        text = "locksmithd is masked beside a kubelet: FLUO or kured may reboot it"
-        yield Reason("cluster_may_reboot", text, "locksmithd.service masked")
+        named = named_clusters(facts)
+        text = f"{named or 'locksmithd is masked beside a kubelet: FLUO or kured'} may reboot it"
+        yield Reason("cluster_may_reboot", text, PODS_SEEN if named else "locksmithd.service masked")
     if plan(facts) is Plan.BROKEN:
         text = "locksmithd's strategy or window is wrong: it ends instead of rebooting"
         yield Reason("locksmithd_broken", text, "update.conf")
@@ -274,6 +279,15 @@ def _by_itself(facts: HostFacts, state: str) -> Iterator[Reason]:
     else:
         text = "locksmithd reboots it by itself, at any moment"
         yield Reason("staged_will_reboot", text, "locksmithd.service active", state)
+
+
+def _owners(facts: HostFacts) -> Iterator[Reason]:
+    """Two that reboot one host know nothing of each other's locks and windows."""
+    found = owners(facts)
+    if len(found) > 1:
+        named = " and ".join(owner_words(facts, owner) for owner in found)
+        text = f"more than one reboots this host: {named}"
+        yield Reason("two_owners", text, PODS_SEEN)
 
 
 def _failure(facts: HostFacts) -> Iterator[Reason]:

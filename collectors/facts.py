@@ -23,10 +23,7 @@ class SlotName(StrEnum):
 
 
 class Operation(StrEnum):
-    """CURRENT_OP of update_engine, in its own words.
-
-    Source: flatcar/update_engine:src/update_engine/update_attempter.cc@7382641.
-    """
+    """CURRENT_OP's words. Source: flatcar/update_engine:src/update_engine/update_attempter.cc@7382641."""
 
     IDLE = "UPDATE_STATUS_IDLE"
     CHECKING = "UPDATE_STATUS_CHECKING_FOR_UPDATE"
@@ -40,10 +37,7 @@ class Operation(StrEnum):
     @property
     def overwrites_other_slot(self) -> bool:
         """From UPDATE_AVAILABLE on, the other slot is being written, whatever its flags say."""
-        return self in _WRITING
-
-
-_WRITING = frozenset({Operation.AVAILABLE, Operation.DOWNLOADING, Operation.VERIFYING, Operation.FINALIZING})
+        return self in (Operation.AVAILABLE, Operation.DOWNLOADING, Operation.VERIFYING, Operation.FINALIZING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +244,16 @@ class Coordinator:
 
 
 @dataclass(frozen=True, slots=True)
+class LockState:
+    """The lock in etcd (parse.locksmith.SemaphoreStatus); asked only where locksmithd runs with etcd-lock."""
+
+    available: int
+    max: int
+    holders: tuple[str, ...] = ()
+    """Machine ids, or what a person locked it with; the first 64."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """A systemd unit's words for itself."""
 
@@ -361,6 +365,9 @@ class HostFacts:
     prefs: Prefs | None = None
     attempt: Attempt | None = None
     coordinator: Coordinator | None = None
+    lock: LockState | None = None
+    reboot_pods: tuple[str, ...] | None = None
+    """`namespace/pod` here with kured's or FLUO's names; None: not read, or no kubelet keeps such a list."""
     units: dict[str, Unit] = field(default_factory=dict)
     system_state: str | None = None
     failed_units: tuple[str, ...] | None = None

@@ -187,10 +187,20 @@ class Hooks:
     """Path of a file with the URL that gets rollout events."""
 
 
+class LockId(StrEnum):
+    """As what a FleetLock server knows a host."""
+
+    MACHINE_ID = "machine-id"
+    """Its machine id as it is: what fleetlockctl on Flatcar says."""
+    ZINCATI = "zincati"
+    """What Zincati makes of it, by which poseidon finds the Kubernetes node that it drains."""
+
+
 @dataclass(frozen=True, slots=True)
 class FleetLock:
     url: str
     group: str = "default"
+    id: LockId = LockId.MACHINE_ID
 
 
 @dataclass(frozen=True, slots=True)

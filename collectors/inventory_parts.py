@@ -9,7 +9,7 @@ import re
 from datetime import time
 
 from collectors.fleet_keys import did_you_mean
-from collectors.fleet_model import Feeds, FleetLock, Health, Hooks, Sweep, Window
+from collectors.fleet_model import Feeds, FleetLock, Health, Hooks, LockId, Sweep, Window
 from collectors.inventory_checks import Table, is_http_url, or_default, quoted, unknown_placeholder
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -121,7 +121,8 @@ def read_fleetlock(top: Table) -> FleetLock | None:
     table = top.table("fleetlock")
     table.require("url", "the server's base URL")
     group = table.matching("group", _LOCK_GROUP, "a FleetLock group: letters, digits, dots and dashes")
-    return FleetLock(url=or_default(table.url("url"), ""), group=or_default(group, "default"))
+    kind = table.choice("id", LockId, LockId.MACHINE_ID)
+    return FleetLock(url=or_default(table.url("url"), ""), group=or_default(group, "default"), id=kind)
 
 
 def read_feeds(table: Table) -> Feeds:

@@ -60,6 +60,8 @@ class Memory:
     updated_at: datetime | None = None
     replaces: str | None = None
     """Machine id that had this name before."""
+    lock_since: dict[str, datetime] = field(default_factory=dict)
+    """Who holds the reboot lock in etcd -> since when each look that could read it saw that."""
 
 
 def remember(before: Memory | None, facts: HostFacts, at: datetime) -> Memory:
@@ -68,6 +70,7 @@ def remember(before: Memory | None, facts: HostFacts, at: datetime) -> Memory:
     memory = _boot(memory, facts, at)
     memory = _other_slot(memory, facts, at)
     memory = _failure(memory, facts, at)
+    memory = _lock(memory, facts, at)
     return _reversion(memory, facts, at)
 
 
@@ -124,6 +127,16 @@ def _other_slot(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
             slots.pop(other)
         return replace(memory, slots=slots, attempt_at=None)
     return memory
+
+
+def _lock(memory: Memory, facts: HostFacts, at: datetime) -> Memory:
+    """etcd keeps no time of a lock's taking. A look that could not read it says nothing; one where locksmithd
+    takes none forgets."""
+    held, was = facts.lock.holders if facts.lock else (), memory.lock_since
+    is_unread = facts.lock is None and (not facts.privileged or facts.why_unread("lock") is not None)
+    if is_unread or was.keys() == set(held):
+        return memory
+    return replace(memory, lock_since={holder: was.get(holder, at) for holder in held})
 
 
 def _failure(memory: Memory, facts: HostFacts, at: datetime) -> Memory:

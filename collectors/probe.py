@@ -4,7 +4,8 @@ One exec per host. The text is the same on all hosts; what differs comes as posi
 of units) and on stdin: a random mark, made anew for each run, that frames every section, so that no
 output of a host's can open, close or fake one. Root sections come through one `sudo -n` of an argv that
 never changes within a version; without sudo they are absent and all else is there.
-The probe only reads: no `cgpt next`, no update_engine_client, no mount, no network.
+The probe only reads: no `cgpt next`, no update_engine_client, no mount, and no network but this: where
+locksmithd itself runs with a lock in etcd, locksmithctl asks that etcd, as the daemon does.
 
 A frame: `MARK B name` line, content, `MARK E rc` line; the last line is `MARK Z count`. rc 124: timed out,
 127: no such program; of a file 1: absent, 2: not readable. What stands outside of frames (banners, a
@@ -45,6 +46,11 @@ _JOURNAL_LINES = (
 )
 _JOURNAL_LENGTH = 2000
 """Journal lines looked through: about two days of checks that fail, five of such that find nothing."""
+_DAEMON_SETTINGS = "|".join(
+    f"LOCKSMITHD_{name}"
+    for name in "ENDPOINT GROUP ETCD_CAFILE ETCD_CERTFILE ETCD_KEYFILE ETCD_USERNAME ETCD_PASSWORD".split()
+)
+"""Which etcd, and which group's lock; locksmithctl reads the same names with another prefix."""
 
 # One line without newlines: a sudoers rule must be able to name it as a whole.
 ROOT_TEXT = "; ".join(
@@ -72,6 +78,18 @@ ROOT_TEXT = "; ".join(
         "; shopt -s nullglob; c=($D/*/*/); [ -d $D ] && echo ${#c[@]}; E 0",
         'B install; v=; IFS= read -r -d "" -n 4096 v </etc/.ignition-result.json 2>/dev/null'
         '; printf "%s" "$v"; E 0',
+        # The kubelet keeps a directory NAMESPACE_POD_UID for each of its pods.
+        "B pods; D=/var/log/pods; [ -d $D ] && echo dir; n=0; for d in $D/*_*_*; do p=${d##*/}; q=${p#*_}"
+        "; q=${q%%_*}; [[ $q == *kured* || $q == *flatcar-linux-update* ]]"
+        ' && [ $((n++)) -lt 20 ] && printf "%s\\n" "$p"; done; E 0',
+        # Asked with the running daemon's own settings, or the lock of another group would pass for its own.
+        "D=; p=; k=; for f in /run/update-engine/coordinator.conf /etc/flatcar/update.conf; do v="
+        '; IFS= read -r -d "" -n 4096 v <$f; D=$D$v; done 2>/dev/null; [[ $D == *etcd-lock* ]]'
+        " && p=$(timeout -k 1 2 systemctl show -p MainPID --value locksmithd.service </dev/null 2>/dev/null)"
+        '; [ "${p:-0}" = 0 ] || while IFS= read -r -d "" v; do case ${v%%=*} in REBOOT_STRATEGY) k=${v#*=};;'
+        f' {_DAEMON_SETTINGS}) export "LOCKSMITHCTL_${{v#LOCKSMITHD_}}";; esac'
+        '; done 2>/dev/null </proc/$p/environ; if [ "$k" = etcd-lock ]; then B lock'
+        "; timeout -k 1 5 locksmithctl status </dev/null 2>&1; E $?; fi",
         'printf "%s R %s\\n" "$M" "$N"',
     )
 )
@@ -150,7 +168,7 @@ command -v containerd >/dev/null && T containerd containerd --version
 command -v docker >/dev/null && T docker docker --version
 F order /run/fleetctl/order
 if [ "$UID" = 0 ]; then S=; else S="sudo -n"; fi
-timeout -k 1 14 $S {shlex.join(ROOT_ARGV)} <<<"$M" 2>/dev/null
+timeout -k 1 20 $S {shlex.join(ROOT_ARGV)} <<<"$M" 2>/dev/null
 r=$?
 B sudo
 E $r

@@ -1,12 +1,14 @@
-"""Who will reboot a host by itself, and when: what locksmithd does with what it was told. Pure.
+"""Who will reboot a host by itself, and when: locksmithd by what it was told, kured and FLUO by name. Pure.
 
 locksmithd looks at update_engine's word, never at the slots; once it plans a reboot a reset does not stop it;
 an unknown strategy or half a window ends it at that moment, without a reboot.
-Source: flatcar/locksmith:locksmithctl/daemon.go, systemd/locksmithd.service@5b2275e.
+Sources: flatcar/locksmith:locksmithctl/daemon.go, systemd/locksmithd.service@5b2275e; names of pods:
+kubereboot/kured:kured-ds.yaml@4beddb5, flatcar/flatcar-linux-update-operator:examples/deploy@ff6cd6b.
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from collectors.errors import ParseError
@@ -29,6 +31,35 @@ class Plan(StrEnum):
     BROKEN = "broken"
     """Its settings are wrong: it ends instead of rebooting."""
     UNKNOWN = "unknown"
+
+
+class Owner(StrEnum):
+    """Who reboots a host without us."""
+
+    LOCKSMITHD = "locksmithd"
+    LOCKSMITHD_ETCD = "locksmithd-etcd"
+    """Under a lock in etcd that it shares with other hosts."""
+    KURED = "kured"
+    FLUO = "fluo"
+    CLUSTER = "cluster"
+    """locksmithd is masked beside a kubelet, as kured and FLUO want it, and neither of them is seen."""
+
+
+CLUSTERS = (Owner.KURED, Owner.FLUO, Owner.CLUSTER)
+PODS_SEEN = "/var/log/pods"
+"""The evidence for kured and FLUO."""
+NAMES = {
+    Owner.LOCKSMITHD: "locksmithd",
+    Owner.LOCKSMITHD_ETCD: "locksmithd",
+    Owner.KURED: "kured",
+    Owner.FLUO: "FLUO",
+    Owner.CLUSTER: "FLUO or kured",
+}
+_PODS = {
+    Owner.KURED: re.compile(r"(?:[a-z0-9.-]+-)?kured-[a-z0-9]{5}"),
+    Owner.FLUO: re.compile(r"(?:[a-z0-9.-]+-)?flatcar-linux-update-(?:agent|operator)-[a-z0-9-]+"),
+}
+"""A daemon set's pods end in five letters and digits; what only works for kured has more of a name."""
 
 
 def locksmithd_is_up(facts: HostFacts) -> bool | None:
@@ -73,11 +104,46 @@ def has_begun(facts: HostFacts) -> bool:
     return state in (CoordinatorState.REBOOT_PLANNED, CoordinatorState.REBOOTING)
 
 
-def cluster_may_reboot(facts: HostFacts) -> bool:
-    """locksmithd is masked beside a kubelet, as FLUO and kured want it, and a reboot is asked for."""
+def owners(facts: HostFacts) -> tuple[Owner, ...]:
+    """All who are known to reboot the host when a reboot is due, locksmithd first; two are one too many."""
+    found: list[Owner] = []
+    if has_begun(facts) or plan(facts) in (Plan.ANY_TIME, Plan.WINDOW):
+        found.append(Owner.LOCKSMITHD_ETCD if strategy(facts) == "etcd-lock" else Owner.LOCKSMITHD)
+    found += [owner for owner in _PODS if pods_of(facts, owner)]
+    if found:
+        return tuple(found)
     unit, kubelet = facts.units.get(LOCKSMITHD), facts.units.get(KUBELET)
-    in_cluster = unit is not None and unit.is_masked and kubelet is not None and kubelet.active == "active"
-    return in_cluster and bool(facts.flags.reboot_required or facts.operation is Operation.NEED_REBOOT)
+    is_left = unit is not None and unit.is_masked and kubelet is not None and kubelet.active == "active"
+    return (Owner.CLUSTER,) if is_left else ()
+
+
+def pods_of(facts: HostFacts, owner: Owner) -> tuple[str, ...]:
+    """An owner's pods on this node, `namespace/pod`. A kubelet that is down leaves what was there to lie; a
+    host without its unit may run it inside of another one, as k3s does."""
+    kubelet, name = facts.units.get(KUBELET), _PODS.get(owner)
+    is_down = kubelet is not None and kubelet.load != "not-found" and kubelet.active not in _UP
+    if name is None or is_down:
+        return ()
+    return tuple(pod for pod in facts.reboot_pods or () if name.fullmatch(pod.rpartition("/")[2]))
+
+
+def owner_words(facts: HostFacts, owner: Owner) -> str:
+    """`kured (pod kured-x7k2p runs here)`."""
+    pods = [pod.rpartition("/")[2] for pod in pods_of(facts, owner)]
+    shown = f" (pod {pods[0]} runs here)" if pods else ""
+    return f"{NAMES[owner]}{shown}"
+
+
+def named_clusters(facts: HostFacts) -> str:
+    """kured and FLUO in words, as far as they are seen; "" where neither is."""
+    found = [owner for owner in owners(facts) if owner in _PODS]
+    return " and ".join(owner_words(facts, owner) for owner in found)
+
+
+def cluster_may_reboot(facts: HostFacts) -> bool:
+    """kured or FLUO owns the reboots, and one is asked for."""
+    is_due = bool(facts.flags.reboot_required or facts.operation is Operation.NEED_REBOOT)
+    return is_due and any(owner in CLUSTERS for owner in owners(facts))
 
 
 def reboots_by_itself(facts: HostFacts) -> bool | None:
@@ -86,13 +152,9 @@ def reboots_by_itself(facts: HostFacts) -> bool | None:
         return False
     if has_begun(facts):
         return True
-    if cluster_may_reboot(facts):
-        return None
     match plan(facts):
-        case Plan.NONE:
-            return False
-        case Plan.BROKEN:
-            return False
+        case Plan.NONE | Plan.BROKEN:
+            return None if cluster_may_reboot(facts) else False
         case Plan.UNKNOWN:
             return None
     if facts.operation is None:

@@ -29,8 +29,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def look(transport: Transport, ask: Ask, command: str, *, salt: bytes) -> Observation:
-    """One probe of one host; what goes wrong is in the observation, never raised."""
+async def look(
+    transport: Transport, ask: Ask, command: str, *, salt: bytes, now: Callable[[], datetime] | None = None
+) -> Observation:
+    """One probe of one host; what goes wrong is in the observation, never raised.
+
+    `now`: the clock that dates it, aware UTC; this machine's own without.
+    """
+    now = now or utc_now
     mark = secrets.token_hex(16)
     host, begun = ask.target.name, asyncio.get_running_loop().time()
     try:
@@ -39,20 +45,20 @@ async def look(transport: Transport, ask: Ask, command: str, *, salt: bytes) -> 
         )
         output, latency_s = done.stdout, done.latency_s
     except ConnectFailed as error:
-        return ProbeFailed(host, utc_now(), error.reach, error.message)
+        return ProbeFailed(host, now(), error.reach, error.message)
     except OutcomeUnknown as error:
         if mark.encode() not in error.output:
-            return ProbeFailed(host, utc_now(), error.reach, error.message)
+            return ProbeFailed(host, now(), error.reach, error.message)
         output, latency_s = error.output, asyncio.get_running_loop().time() - begun
     if mark.encode() not in output:
-        return ProbeFailed(host, utc_now(), Reach.PROBE_INCOMPLETE, "answered, but not the probe")
+        return ProbeFailed(host, now(), Reach.PROBE_INCOMPLETE, "answered, but not the probe")
     try:
         facts = parse_answer(output, mark, salt=salt)
     except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
         # Parsers raise nothing but ParseError, and that stays inside. Should one do so all the same, the
         # host is not read, and the sweep goes on.
-        return ProbeFailed(host, utc_now(), Reach.PROBE_INCOMPLETE, f"not understood: {type(error).__name__}")
-    return Answer(host, utc_now(), facts, latency_s)
+        return ProbeFailed(host, now(), Reach.PROBE_INCOMPLETE, f"not understood: {type(error).__name__}")
+    return Answer(host, now(), facts, latency_s)
 
 
 async def sweep(

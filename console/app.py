@@ -1,4 +1,4 @@
-"""The dashboard: what can be asked of it. It asks hosts and changes none.
+"""The dashboard: what can be asked of it. It asks hosts; what changes them is in `console.ordering_app`.
 
 Wishes come up as messages and as the actions of `console.keys`; every worker is started here or in the shell,
 so that none outlives what it works for.
@@ -25,19 +25,20 @@ from console.board import Look
 from console.commands import Command, Known, known_of
 from console.exit_codes import ExitCode
 from console.history import SPANS
-from console.keys import ACTIONS, Action, Home
+from console.keys import ACTIONS, Action, Home, places_of
 from console.live import Live
 from console.palette import PALETTES
 from console.panes.fleet import FleetPane
 from console.panes.head import Head
 from console.panes.history import HistoryPane
+from console.requests import Asks
 from console.rows import HostRow
+from console.running_app import RunningShell
 from console.saving import save_text, save_view
 from console.screens.command_line import CommandLine
 from console.screens.help import HelpScreen
 from console.screens.host import HostScreen
 from console.screens.palette import FleetProvider
-from console.shell import Shell
 from console.visible import hosts_words, visible
 from console.when import parse_when
 
@@ -49,13 +50,13 @@ UNTOLD = (sqlite3.Error, ConfigError, HostError)
 """What goes wrong outside of the program: a sentence, not a crash."""
 
 
-class FleetApp(Shell):
+class FleetApp(RunningShell):
     """One fleet on one screen."""
 
     COMMANDS: ClassVar = {FleetProvider}
 
-    def __init__(self, live: Live, look: Look) -> None:
-        super().__init__(live, look)
+    def __init__(self, live: Live, look: Look, requests: Asks | None = None) -> None:
+        super().__init__(live, look, requests)
         self._typed: list[str] = []
         self._page_of: tuple[HostRow | None, float] = (None, 0.0)
         """What was known of the host whose page was read last, and when that was."""
@@ -161,6 +162,7 @@ class FleetApp(Shell):
     async def _go_to(self, when: datetime) -> None:
         try:
             self.past = await self.live.at(when)
+            self.lock_up()
         except UNTOLD as error:
             self.say(str(error))
             return
@@ -270,7 +272,10 @@ class FleetApp(Shell):
 
     async def action_command(self) -> None:
         """Waits for the line to be there: what is typed at once must not fall through to other keys."""
-        await self.push_screen(CommandLine(self.look, self._known(), self._typed), self._read_line)
+        await self.open_line("")
+
+    async def open_line(self, text: str) -> None:
+        await self.push_screen(CommandLine(self.look, self._known(), self._typed, text), self._read_line)
 
     async def _read_line(self, found: Command | None) -> None:
         self.show_way()
@@ -279,7 +284,7 @@ class FleetApp(Shell):
 
     def _known(self) -> Known:
         rows = self.shown.view.rows if self.shown else ()
-        known = known_of(rows, (self.home, Home.APP), self.live.clock())
+        known = known_of(rows, places_of(self.home), self.live.clock())
         return replace(known, choices={"sort": tuple(SORTS), "span": tuple(SPANS)})
 
     async def perform(self, command: Command) -> None:
@@ -288,7 +293,16 @@ class FleetApp(Shell):
         if action.name == "open" and argument:
             await self.open_host(argument)
             return
-        places = {Home.APP: self, Home.FLEET: self.fleet, Home.HISTORY: self.history}
+        if action.dangerous and (why := self.why_not) is not None:
+            self.say(why)
+            return
+        places = {
+            Home.APP: self,
+            Home.HOSTS: self,
+            Home.FLEET: self.fleet,
+            Home.HISTORY: self.history,
+            Home.ORDERS: self.orders,
+        }
         place = self.host_screen if action.home is Home.HOST else places[action.home]
         if place is None:
             self.say(f"{action.name} is for a host: open one first")
@@ -301,7 +315,7 @@ class FleetApp(Shell):
     def palette_items(self) -> Iterable[tuple[str, str, Callable[[], object]]]:
         """What ctrl+p finds: name, what it does, how it is done."""
         for action in ACTIONS:
-            if action.home in (self.home, Home.APP) and action.method != "palette":
+            if action.home in places_of(self.home) and action.method != "palette":
                 yield action.name, action.help, partial(self._later, action)
         for row in self.shown.view.rows if self.shown else ():
             yield (

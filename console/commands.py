@@ -16,13 +16,14 @@ from console import selection
 from console.arrange import GROUPINGS, SORTS
 from console.history import SPANS
 from console.keys import Action, Home, actions_of
+from console.ordering_words import CHANNELS, GRAMMARS, MODES, arguments_of
 from console.palette import PALETTES
 from console.rows import CHOICES, FIELDS, HostRow
 from console.states import STATES
 from console.visible import count_words, visible
 from console.when import parse_when
 
-ALIASES = {"q": "quit"}
+ALIASES = {"q": "quit", "roll-back": "roll back"}
 MOST = 200
 """Completions that are looked for; more help nobody."""
 _NEAR_MOST = 2000
@@ -163,6 +164,9 @@ def _argument(action: Action, text: str, known: Known) -> str:
         if not argument_of(action).startswith("["):
             raise CommandError(f"{action.name} needs {action.argument}")
         return ""
+    if action.verb is not None:
+        arguments_of(action.verb, text)
+        return text
     if action.name == "filter":
         selection.parse(text, known.hosts or None, known.groups or None)
     elif action.name == "at" and known.now is not None:
@@ -211,6 +215,10 @@ def complete(line: str, known: Known) -> list[Completion]:
         start = _last_term(argument)
         words = _terms(argument[start:], known)
         return [Completion(head + argument[:start] + word, word, help) for word, help in words][:MOST]
+    if action.verb is not None:
+        start = _last_term(argument)
+        words_of_verb = _of_verb(action, argument[:start].strip(), argument[start:], known)
+        return [Completion(head + argument[:start] + word, word, "") for word in words_of_verb]
     return [Completion(head + word, word, "") for word in _arguments(action, argument, known)]
 
 
@@ -231,6 +239,15 @@ def _arguments(action: Action, typed: str, known: Known) -> list[str]:
     elif action.name == "save":
         words = _SAVES
     return _beginning(typed, words)
+
+
+def _of_verb(action: Action, before: str, typed: str, known: Known) -> list[str]:
+    """A verb's own word, where it is the first, and its options; of a reason nobody knows the words."""
+    grammar = GRAMMARS[action.verb or ""]
+    if grammar.word and not before and not typed.startswith("-"):
+        own = {"CHANNEL": CHANNELS, "MODE": MODES}.get(grammar.word, known.values.get("version", ()))
+        return _beginning(typed, own)
+    return [] if grammar.text else _beginning(typed, grammar.options)
 
 
 def _beginning(typed: str, words: Sequence[str]) -> list[str]:

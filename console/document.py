@@ -5,29 +5,43 @@ Every key is there; what is not known is null. Times are ISO-8601 UTC, sizes byt
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from actions.brief import extension_problems, slot_version
 from actions.situation import Situation
-from collectors.classify import (
-    SYSEXT,
-    UPDATER,
-    failed_attempt,
-    server_of,
-)
+from collectors.classify import SYSEXT, UPDATER, failed_attempt, server_of
 from collectors.extensions import merged_image, staged_images, version_of, will_drop
 from collectors.facts import Extensions, HostFacts, SlotName
 from collectors.fleet_model import FleetHost, WantedUpdates
 from collectors.memory import Memory
 from collectors.parse.sysext_links import kind_of
 from collectors.parse.update_conf import server_kind
-from collectors.reboots import KUBELET, LOCKSMITHD, locksmithd_is_up, reboots_by_itself, strategy, window
+from collectors.reboots import (
+    CLUSTERS,
+    Plan,
+    locksmithd_is_up,
+    owners,
+    plan,
+    pods_of,
+    reboots_by_itself,
+    strategy,
+    window,
+)
 from collectors.records import HostRecord
 from collectors.slots import fallback, is_staged, next_words
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The only host of the fleet with a machine id, and how it could be reached last."""
+
+    host: str
+    reach: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,8 @@ class Asked:
     """Date of the feed, where it is too old to be trusted."""
     feed_stale: str | None = None
     """The sentence that says so."""
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    """By machine id; one that two hosts gave is not in it."""
 
 
 def host_document(
@@ -65,7 +81,7 @@ def host_document(
         "boot": _boot(facts, taken_at),
         "slots": _slots(facts, memory),
         "update": _update(facts, memory, meaning, host),
-        "reboot": _reboot(facts),
+        "reboot": _reboot(facts, memory, asked),
         "extensions": _extensions(facts),
         "health": _health(facts, asked.units),
         "situation": _situation(meaning, asked),
@@ -240,32 +256,59 @@ def _disabled_by(facts: HostFacts) -> str | None:
     return "server" if server_kind(server_of(facts)) in ("disabled", "localhost") else None
 
 
-def _reboot(facts: HostFacts | None) -> Json:
-    keys = ("strategy", "window_start", "window_length", "manager", "manager_state", "required_marker")
+_REBOOT_KEYS = (
+    *("strategy", "window_start", "window_length", "manager", "manager_state", "required_marker"),
+    *("will_reboot_by_itself", "foreign_order", "owners", "pods", "lock", "lock_unread"),
+)
+
+
+def _reboot(facts: HostFacts | None, memory: Memory | None, asked: Asked) -> Json:
     if facts is None:
-        return dict.fromkeys((*keys, "will_reboot_by_itself", "foreign_order"))
-    up = locksmithd_is_up(facts)
-    start, length = window(facts)
-    return {
-        "strategy": strategy(facts),
-        "window_start": start,
-        "window_length": length,
-        "manager": _manager(facts, up=up),
-        "manager_state": facts.coordinator.state if facts.coordinator and up else None,
-        "required_marker": facts.flags.reboot_required,
-        "will_reboot_by_itself": reboots_by_itself(facts),
-        "foreign_order": facts.foreign_order,
-    }
+        return dict.fromkeys(_REBOOT_KEYS)
+    up, unread = locksmithd_is_up(facts), facts.why_unread("lock")
+    found = owners(facts)
+    is_known = bool(found) or plan(facts) is not Plan.UNKNOWN
+    values = (
+        strategy(facts),
+        *window(facts),
+        _manager(facts, up=up),
+        facts.coordinator.state if facts.coordinator and up else None,
+        facts.flags.reboot_required,
+        reboots_by_itself(facts),
+        facts.foreign_order,
+        list(found) if is_known else None,
+        None if facts.reboot_pods is None else [pod for owner in found for pod in pods_of(facts, owner)],
+        _lock(facts, memory, asked),
+        unread.reason if unread else None,
+    )
+    return dict(zip(_REBOOT_KEYS, values, strict=True))
 
 
 def _manager(facts: HostFacts, *, up: bool | None) -> str | None:
-    """Who reboots the host by itself. A masked locksmithd beside a kubelet points to FLUO or kured."""
-    unit, kubelet = facts.units.get(LOCKSMITHD), facts.units.get(KUBELET)
-    if unit is None:
+    """Who reboots the host by itself, in one word."""
+    if up is None:
         return None
     if up:
         return "locksmithd"
-    return "cluster" if unit.is_masked and kubelet is not None and kubelet.active == "active" else "none"
+    return "cluster" if any(owner in CLUSTERS for owner in owners(facts)) else "none"
+
+
+def _lock(facts: HostFacts, memory: Memory | None, asked: Asked) -> Json | None:
+    if facts.lock is None:
+        return None
+    holders = [_holder(machine_id, memory, asked) for machine_id in facts.lock.holders]
+    return {"available": facts.lock.available, "max": facts.lock.max, "holders": holders}
+
+
+def _holder(machine_id: str, memory: Memory | None, asked: Asked) -> Json:
+    known, since = asked.machines.get(machine_id), memory.lock_since.get(machine_id) if memory else None
+    return {
+        "machine_id": machine_id,
+        "host": known.host if known else None,
+        "reach": known.reach if known else None,
+        "since": _instant(since),
+        "age_s": round((asked.now - since).total_seconds(), 1) if since else None,
+    }
 
 
 def _extensions(facts: HostFacts | None) -> list[Json] | None:

@@ -16,6 +16,8 @@ from console.spans import Spans, code_of, drawn, joined, width_of
 from console.tone import Tone
 from console.visible import DAYS, MONTHS, age_words, cells, clock_words, count_words, visible
 
+WIDE_FROM = 100
+"""Columns from which modes are written out."""
 LOST_LEAST = 3
 """Silent hosts from which half a fleet is an alarm."""
 _FLEET_MOST = 24
@@ -54,40 +56,56 @@ class Zone:
 
 
 def head_lines(
-    board: Board, answered: Answered, mode: str, look: Look, width: int, *, is_ruled: bool
+    board: Board,
+    answered: Answered,
+    mode: str,
+    look: Look,
+    width: int,
+    *,
+    is_ruled: bool,
+    unlocked: str = "",
 ) -> list[str]:
-    """One line, and a rule under it that is heavy under the mode; without it the mode is underlined."""
-    left = _left(board, mode, look, is_underlined=look.plain or not is_ruled)
+    """One line, and a rule under it that is heavy under the mode; without it the mode is underlined.
+
+    `unlocked` says for how long hosts can be changed, "" while they cannot: then the rule warns too.
+    """
+    left = _left(board, mode, look, width, is_underlined=look.plain or not is_ruled)
     used = width_of(left)
     room = width - used - 3
-    right = next((part for part in _rights(board, answered, look) if width_of(part) <= room), ())
+    right = next((part for part in _rights(board, answered, look, unlocked) if width_of(part) <= room), ())
     gap = " " * max(width - used - width_of(right) - 1, 0)
     line = drawn(left, look) + (gap + drawn(right, look) + " " if right else "")
-    return [line, _rule(head_zones(board, look), mode, look, width)] if is_ruled else [line]
+    if not is_ruled:
+        return [line]
+    return [line, _rule(head_zones(board, look, width), mode, look, width, warns=bool(unlocked))]
 
 
-def head_zones(board: Board, look: Look) -> tuple[Zone, ...]:
+def head_zones(board: Board, look: Look, width: int) -> tuple[Zone, ...]:
     zones, at = [], cells(_fleet(board, look)) + 1
-    for name, words in _modes():
+    for name, words in _modes(width):
         zones.append(Zone(name, at + 1, at + 1 + len(words)))
         at += len(words) + 2
     return tuple(zones)
 
 
-def _modes() -> list[tuple[str, str]]:
+def _modes(width: int) -> list[tuple[str, str]]:
     """Name, and key with label."""
     actions = [action for action in map(named, MODES) if action]
-    return [(action.name, f"{action.key_words} {action.label.capitalize()}") for action in actions]
+    labels = [action.label if width >= WIDE_FROM else action.short or action.label for action in actions]
+    return [
+        (action.name, f"{action.key_words} {label.capitalize()}")
+        for action, label in zip(actions, labels, strict=True)
+    ]
 
 
 def _fleet(board: Board, look: Look) -> str:
     return f" {look.pen.say(board.view.fleet, _FLEET_MOST, 'middle')} "
 
 
-def _left(board: Board, mode: str, look: Look, *, is_underlined: bool) -> Spans:
+def _left(board: Board, mode: str, look: Look, width: int, *, is_underlined: bool) -> Spans:
     paint = look.paint
     spans = [(paint.key, _fleet(board, look)), ("", " ")]
-    for name, words in _modes():
+    for name, words in _modes(width):
         key, _, label = words.partition(" ")
         is_active = name == mode
         tone = Tone.BRIGHT if is_active else Tone.DIM
@@ -99,42 +117,52 @@ def _left(board: Board, mode: str, look: Look, *, is_underlined: bool) -> Spans:
     return tuple(spans)
 
 
-def _rule(zones: Sequence[Zone], mode: str, look: Look, width: int) -> str:
+def _rule(zones: Sequence[Zone], mode: str, look: Look, width: int, *, warns: bool) -> str:
     thin, heavy = ("-", "=") if look.ascii else ("─", "━")
+    warn = code_of(look, Tone.WARN)
+    line, under = (warn, warn) if warns else (look.paint.line, code_of(look, Tone.ACCENT))
     zone = next((zone for zone in zones if zone.mode == mode and zone.end <= width), None)
     if zone is None:
-        return look.pen.code(look.paint.line, thin * width)
+        return look.pen.code(line, thin * width)
     return "".join(
         (
-            look.pen.code(look.paint.line, thin * zone.start),
-            look.pen(Tone.ACCENT, heavy * (zone.end - zone.start)),
-            look.pen.code(look.paint.line, thin * (width - zone.end)),
+            look.pen.code(line, thin * zone.start),
+            look.pen.code(under, heavy * (zone.end - zone.start)),
+            look.pen.code(line, thin * (width - zone.end)),
         )
     )
 
 
-def _rights(board: Board, answered: Answered, look: Look) -> list[Spans]:
-    """From the fullest to the shortest."""
+def warning_code(look: Look) -> str:
+    """Of words that stand on amber; reversed without colour."""
+    return f"1;{look.paint.fills.get(Tone.WARN, '7')}"
+
+
+def _rights(board: Board, answered: Answered, look: Look, unlocked: str) -> list[Spans]:
+    """From the fullest to the shortest; that hosts can be changed is always said."""
     view = board.view
     clock, hour = _clock(board, look, is_full=True), _clock(board, look, is_full=False)
+    if unlocked:
+        only: Spans = ((warning_code(look), f" UNLOCKED {unlocked} "),)
+    else:
+        only = ((code_of(look, Tone.DIM), "read-only"),)
     if not view.rows:
-        return [clock, hour]
+        return [joined([only, clock], 3), only] if unlocked else [clock, hour]
     words = look.pen.say(board.sweeping.words, 40)
     asks = ((code_of(look, Tone.DIM), words),) if words else ()
-    only = ((code_of(look, Tone.DIM), "read-only"),)
     full = [_counts(answered, look, is_full=True), _age(board, look, is_full=True)]
     short = [_counts(answered, look, is_full=False), _age(board, look, is_full=False)]
-    return [
+    found = [
         joined([*full, asks, only, clock], 3),
         joined([*full, asks, only, hour], 3),
         joined([*full, only, clock], 3),
         joined([*short, asks, only, hour], 2),
-        joined([*short, asks, hour], 2),
+        *([] if unlocked else [joined([*short, asks, hour], 2)]),
         joined([*short, only, hour], 2),
-        joined([*short, hour], 2),
-        joined([short[1], hour], 2),
-        hour,
     ]
+    if unlocked:
+        return [*found, joined([short[1], only, hour], 2), joined([only, hour], 2), only]
+    return [*found, joined([*short, hour], 2), joined([short[1], hour], 2), hour]
 
 
 def _counts(answered: Answered, look: Look, *, is_full: bool) -> Spans:

@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from console.board import Look
 from console.foot_line import key_words
-from console.keys import Action, Home, actions_of
+from console.keys import Action, Home, actions_of, places_of
 from console.states import STATES, StateStyle
 from console.tone import Tone
 from console.visible import cells, wrap
@@ -19,7 +19,7 @@ TWO_COLUMNS_FROM = 150
 _CODE = re.compile(r"\x1b\[[0-9;]*m")
 _MARGIN = 2
 _GAP = 4
-_NAME = 19
+_NAME = 21
 _STATE = 20
 _SIGN = 14
 
@@ -48,8 +48,8 @@ def help_lines(home: Home, look: Look, width: int) -> list[str]:
         room = width - 2 * _MARGIN
         return _indented([*_keys(home, look, room), *_legend(look, room)])
     room = (width - 2 * _MARGIN - _GAP) // 2
-    left = [*_keys(home, look, room), *_signs(look, room), *_bars(look, room)]
-    right = [*_states(look, room), *_selecting(look, room)]
+    left = [*_keys(home, look, room), *_bars(look, room)]
+    right = [*_states(look, room), *_signs(look, room), *_selecting(look, room)]
     return _indented(
         [
             f"{one}{' ' * (room - _cells(one) + _GAP)}{other}"
@@ -82,9 +82,9 @@ def _heading(words: str, look: Look, room: int) -> list[str]:
 
 
 def _keys(home: Home, look: Look, room: int) -> list[str]:
-    column = max(cells(key_words(action, look)) for action in actions_of(home, Home.APP)) + 2
+    column = max(cells(key_words(action, look)) for action in actions_of(*places_of(home))) + 2
     lines = []
-    for place in dict.fromkeys((home, Home.APP)):
+    for place in places_of(home):
         lines += _heading(f"keys: {place.value}", look, room)
         lines += [line for action in actions_of(place) for line in _key(action, column, look, room)] + [""]
     return lines

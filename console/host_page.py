@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from console.rows import HostRow, SlotCell, SlotLetter
 from console.states import style_of
-from console.visible import age_words, clock_words, count_words, size_words
+from console.tone import Tone
+from console.visible import age_words, clock_words, count_words, duration_words, size_words
 
 if TYPE_CHECKING:
     from console.render_diff import Step  # it draws with the modules that draw with this one
@@ -141,20 +142,71 @@ def error_words(error: Json, at: str | None) -> str:
     return ", ".join(part for part in (f"{named}{code}", error.get("version"), at) if part)
 
 
+_HOLDERS = 3
+"""Of a lock, in words."""
+_OWNERS = {
+    "locksmithd": "locksmithd",
+    "locksmithd-etcd": "locksmithd",
+    "kured": "kured",
+    "fluo": "FLUO",
+    "cluster": "the cluster, by FLUO or kured",
+}
+
+
+def owner_words(reboot: Json) -> str:
+    """Who reboots it, by which pods that is seen, and the lock where there is one."""
+    owners = reboot["owners"]
+    if not owners:
+        manager = reboot["manager"]
+        return "no reboot manager" if manager == "none" else f"managed by {manager or 'not known'}"
+    names = " and ".join(_OWNERS.get(owner, owner) for owner in owners)
+    pods = ", ".join(pod.rpartition("/")[2] for pod in reboot["pods"] or ())
+    pods = f" (pod {pods})" if pods and {"kured", "fluo"} & set(owners) else ""
+    two = "two owners: " if len(owners) > 1 else "managed by "
+    return f"{two}{names}{pods}{_lock_words(reboot) if 'locksmithd-etcd' in owners else ''}"
+
+
+def _lock_words(reboot: Json) -> str:
+    """`, by a lock in etcd: 0 of 1 free, held by k8s-3 for 3 h 10 min`."""
+    lock = reboot["lock"]
+    if lock is None:
+        why = f", {reboot['lock_unread']}" if reboot["lock_unread"] else ""
+        return f", by a lock in etcd: not read{why}"
+    held = [_holder_words(holder) for holder in lock["holders"][:_HOLDERS]]
+    more = len(lock["holders"]) - len(held)
+    by = f", held by {', '.join(held)}" if held else ""
+    more_words = f" and {more} more" if more else ""
+    return f", by a lock in etcd: {lock['available']} of {lock['max']} free{by}{more_words}"
+
+
+def _holder_words(holder: Json) -> str:
+    """`k8s-3 for 3 h 10 min`; a holder that does not answer, or is not known, may keep all others back."""
+    age = f" for {duration_words(holder['age_s'])}" if holder["age_s"] is not None else ""
+    if holder["host"] is None:
+        return f"{holder['machine_id']}{age} (not known in this fleet)"
+    away = "" if holder["reach"] == "ok" else f" ({reach_words(holder['reach'])})"
+    return f"{holder['host']}{age}{away}"
+
+
 def reboot_words(reboot: Json) -> list[str | None]:
     """Whether it reboots by itself, who would do it, and when."""
     itself = {True: "will reboot by itself", False: "none by itself now", None: "by itself: not known"}
-    manager = reboot["manager"]
     window = f"window {reboot['window_start']} for {reboot['window_length']}, the host's time"
     return [
         itself[reboot["will_reboot_by_itself"]],
-        "no reboot manager" if manager == "none" else joined("managed by", manager or "not known"),
+        owner_words(reboot),
         reboot["manager_state"],
         joined("strategy", reboot["strategy"]),
         window if reboot["window_start"] else None,
         "a reboot is asked for" if reboot["required_marker"] else None,
         joined("another console's order", reboot["foreign_order"]),
     ]
+
+
+def reboot_tone(reboot: Json) -> Tone:
+    if len(reboot["owners"] or ()) > 1:
+        return Tone.BAD
+    return Tone.WARN if reboot["will_reboot_by_itself"] else Tone.TEXT
 
 
 def health_words(health: Json) -> list[str | None]:

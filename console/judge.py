@@ -12,13 +12,13 @@ import msgspec
 
 from actions.brief import brief, packed
 from actions.collect import wishes
-from actions.engine import Kept, judged
+from actions.engine import Kept, judged, kept
 from actions.order_tables import CurrentOrder
 from actions.situation import Situation, is_own_order, twins_by_host
 from collectors.fleet_model import Fleet, FleetHost
-from collectors.records import HostRecord
+from collectors.records import HostRecord, LastLook
 from collectors.releases import Feed
-from console.document import Asked, host_document
+from console.document import Asked, Machine, host_document
 from console.fleet_view import Extract, fleet_view, host_row, with_order
 from console.rows import FEED_STALE_AFTER_S, FleetView, HostRow, Summary, summarize
 from console.when import iso
@@ -38,6 +38,8 @@ class Judged:
     order: CurrentOrder | None = None
     is_own_order: bool = False
     """What stands in the host's /run is an order of this console."""
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    """Who is who by machine id, as far as the fleet's hosts were read."""
 
 
 def extract_of(fleet: Fleet, stamp: str, feed: Feed, feed_file: Path | None) -> Extract:
@@ -71,13 +73,19 @@ class Basis:
     """Orders of this console."""
     twins: tuple[str, ...] = ()
     """Of the only host, where one alone is judged."""
+    others: Mapping[str, LastLook] = field(default_factory=dict)
+    """Hosts of the fleet beside `records`, of which no more than these words is needed."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Host -> what was taken for it around a reboot and is not given back."""
 
 
 def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetime) -> list[Judged]:
     """All hosts, in the fleet file's order."""
     records, reboots = basis.records, {name: item.id for name, item in basis.orders.items() if item.reboots}
-    wanted = wishes(fleet, basis.holds, reboots, basis.own_orders)
+    wanted = wishes(fleet, basis.holds, reboots, basis.own_orders, basis.kept)
     twins = twins_by_host({name: row.machine_id for name, row in records.items() if name in wanted})
+    in_fleet = {name: row for name, row in records.items() if name in wanted and not basis.twins}
+    machines = machines_of({**basis.others, **in_fleet})
     judged_hosts = []
     for host, plain in zip(fleet.hosts, extract.hosts, strict=True):
         record, others = records.get(host.name), twins.get(host.name, basis.twins)
@@ -86,14 +94,30 @@ def judge(basis: Basis, fleet: Fleet, extract: Extract, feed: Feed, now: datetim
             row = with_order(host_row(plain, None, (None, None), extract, now), order)
             judged_hosts.append(Judged(host, None, Kept(None, None), None, row, order))
             continue
-        kept, meaning = judged(record, wanted[host.name], feed, others)
-        memory = None if others else kept.memory
-        short = msgspec.json.decode(packed(brief(kept.facts, memory, meaning)))
+        known, meaning = judged(record, wanted[host.name], feed, others)
+        memory = None if others else known.memory
+        short = msgspec.json.decode(packed(brief(known.facts, memory, meaning)))
         held = [*plain[:5], wanted[host.name].hold]
         row = with_order(host_row(held, short, (record.taken_at, record.reach), extract, now), order)
-        is_own = kept.facts is not None and is_own_order(kept.facts.foreign_order, basis.own_orders)
-        judged_hosts.append(Judged(host, record, Kept(kept.facts, memory), meaning, row, order, is_own))
+        is_own = known.facts is not None and is_own_order(known.facts.foreign_order, basis.own_orders)
+        used = Kept(known.facts, memory)
+        judged_hosts.append(Judged(host, record, used, meaning, row, order, is_own, machines))
     return judged_hosts
+
+
+def machines_of(looks: Mapping[str, HostRecord | LastLook]) -> dict[str, Machine]:
+    """Machine id -> its host; an id that two hosts gave says nothing and is left out."""
+    hosts: dict[str, list[Machine]] = {}
+    for name, row in looks.items():
+        if row.machine_id:
+            hosts.setdefault(row.machine_id, []).append(Machine(name, row.reach))
+    return {machine_id: found[0] for machine_id, found in hosts.items() if len(found) == 1}
+
+
+def lock_holders(record: HostRecord | None) -> tuple[str, ...]:
+    """Machine ids that a host told as holders of its reboot lock: whose names its document asks for."""
+    facts = kept(record).facts if record else None
+    return facts.lock.holders if facts and facts.lock else ()
 
 
 def judged_view(hosts: list[Judged], extract: Extract, now: datetime) -> FleetView:
@@ -121,7 +145,8 @@ def status_document(hosts: list[Judged], view: FleetView, feed: Feed, fleet: Fle
 
 def document(item: Judged, feed: Feed, fleet: Fleet, now: datetime, stale: str | None) -> Json:
     as_of = iso(feed.taken_at) if stale else None
-    asked = Asked(item.host, item.row.hold, item.record, now, fleet.health.units, as_of, stale)
+    units, machines = fleet.health.units, item.machines
+    asked = Asked(item.host, item.row.hold, item.record, now, units, as_of, stale, machines)
     told = host_document(asked, item.kept.facts, item.kept.memory, item.meaning)
     if item.is_own_order:
         told["reboot"]["foreign_order"] = None

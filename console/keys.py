@@ -16,7 +16,10 @@ class Home(StrEnum):
     APP = "everywhere"
     FLEET = "fleet"
     HOST = "host"
+    HOSTS = "hosts, once unlocked"
+    """In the fleet, on its marked hosts or the one under the cursor, and on the page of a host."""
     HISTORY = "history"
+    ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Action:
     """Of `fleetctl`, where it changes hosts."""
     dangerous: bool = False
     """Asked for only while the dashboard is unlocked."""
+    short: str = ""
+    """Its label in a narrow head, of a mode."""
 
     @property
     def method(self) -> str:
@@ -53,9 +58,21 @@ class Action:
         return self.shown or self.keys.partition(",")[0]
 
 
+def _by_name(name: str, help: str, argument: str = "") -> Action:
+    """A verb without a key."""
+    return Action(name, "", name, help, Home.HOSTS, argument=argument, verb=name, dangerous=True)
+
+
 ACTIONS = (
     Action("fleet", "1", "fleet", "the fleet: every host in a table"),
-    Action("history", "6", "history", "versions over time, what changed, and the way back to a moment"),
+    Action(
+        "history",
+        "6",
+        "history",
+        "versions over time, what changed, and the way back to a moment",
+        short="hist",
+    ),
+    Action("orders", "7", "orders", "what was ordered, and what becomes of it on each host", short="ord"),
     Action("command", "colon", "command", "a command by name", shown=":", footer=80),
     Action("palette", "ctrl+p", "palette", "search everything that can be done", shown="ctrl+p"),
     Action(
@@ -69,6 +86,12 @@ ACTIONS = (
     Action(
         "back", "escape", "back", "one step back: out of a dialog, a host, a filter, the past", shown="esc"
     ),
+    Action(
+        "unlock",
+        "u",
+        "unlock to change",
+        "let hosts be changed from here, or no more; it locks itself after 5 min without a key",
+    ),
     Action("freeze", "p", "freeze", "keep the picture as it is until asked again"),
     Action("ask", "R", "ask now", "ask the marked hosts again, or all, without waiting for the next sweep"),
     Action("theme", "", "theme", "other colours", argument="[THEME]"),
@@ -79,6 +102,58 @@ ACTIONS = (
     Action(
         "quit", "ctrl+q,ctrl+c", "quit", "leave; nothing on any host depends on this screen", shown="ctrl+q"
     ),
+    Action(
+        "stage",
+        "s",
+        "stage",
+        "write a release to the other slot: the one named, or what the server offers",
+        Home.HOSTS,
+        footer=12,
+        argument="[VERSION]",
+        verb="stage",
+        dangerous=True,
+    ),
+    Action(
+        "activate",
+        "a",
+        "activate",
+        "reboot into the staged slot, one host after another",
+        Home.HOSTS,
+        footer=14,
+        argument="[OPTIONS]",
+        verb="activate",
+        dangerous=True,
+    ),
+    Action(
+        "roll back",
+        "b",
+        "roll back",
+        "back to the other slot's older release; updates go off",
+        Home.HOSTS,
+        footer=16,
+        argument="[OPTIONS]",
+        verb="roll-back",
+        dangerous=True,
+    ),
+    Action(
+        "channel",
+        "c",
+        "channel",
+        "let them follow another channel",
+        Home.HOSTS,
+        footer=18,
+        argument="CHANNEL",
+        verb="channel",
+        dangerous=True,
+    ),
+    _by_name("reboot", "reboot into the slot that runs, one host after another", "[OPTIONS]"),
+    _by_name("cancel", "unstage: the running slot boots next again", "[OPTIONS]"),
+    _by_name("updates", "switch their own updates on, off, or managed", "MODE"),
+    _by_name("repair", "put right what interrupted programs leave behind", "[OPTIONS]"),
+    _by_name("hold", "not to be rebooted, and why; sends nothing", "REASON"),
+    _by_name("unhold", "take a hold back; sends nothing"),
+    _by_name("acknowledge", "take note of a reversion, a failure, an unknown outcome; sends nothing"),
+    _by_name("pin", "the version wanted of them and why, or none; sends nothing", "VERSION"),
     Action(
         "mark",
         "space",
@@ -171,15 +246,32 @@ ACTIONS = (
         footer=40,
         argument="[SPAN]",
     ),
+    Action("other side", "tab", "hosts", "from the orders to the hosts, and back", Home.ORDERS, footer=10),
+    Action("order host", "enter", "open", "the order's hosts, then the host", Home.ORDERS, footer=20),
+    Action(
+        "inverse",
+        "i",
+        "way back",
+        "ask for the order that leads back; it is planned and asked for anew",
+        Home.ORDERS,
+        footer=30,
+    ),
+    Action("copy order", "y", "copy", "what is shown of the order to the clipboard", Home.ORDERS, footer=40),
 )
 """In the order in which help lists them."""
 
-MODES = ("fleet", "history")
+MODES = ("fleet", "history", "orders")
 """Actions that change the mode; the head of the screen names them with their keys."""
 
 
 def actions_of(*homes: Home) -> tuple[Action, ...]:
     return tuple(action for action in ACTIONS if action.home in homes)
+
+
+def places_of(home: Home) -> tuple[Home, ...]:
+    """Where the actions are at home that can be asked for in a place: its own first, then those of all."""
+    hosts = (Home.HOSTS,) if home in (Home.FLEET, Home.HOST) else ()
+    return (*((home,) if home is not Home.APP else ()), *hosts, Home.APP)
 
 
 def named(name: str) -> Action | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from actions.engine import instant
 from actions.leases import owner_name
 from actions.watch import SWEEPER
+from actions.windows import Open, open_at, reboot_windows
 from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import file_stamp, load_feed
@@ -29,9 +30,12 @@ from console.history import History
 from console.host_page import HostPage
 from console.judge import document, extract_of, stale_words
 from console.live_rows import LiveRows, never_asked
+from console.order_board import OrderBoard
+from console.order_reading import OrderReading
 from console.past import history_of
 from console.rows import FleetView
 from console.sweeper import Sweeper, own_argv
+from console.visible import clock_words, duration_words
 
 if TYPE_CHECKING:
     from collectors.fleet_file import LoadedFleet
@@ -65,6 +69,7 @@ class Live:
         )
         self.asking = Asking()
         self._rows = LiveRows(self.loaded.database_path)
+        self._orders = OrderReading()
         self._thread = ThreadPoolExecutor(1, "reader")
         self._view: FleetView | None = None
         self._past: Whole | None = None
@@ -200,6 +205,17 @@ class Live:
         """What became of the fleet over so long, None: the default. Raises ConfigError and sqlite3.Error."""
         return await self._read(lambda: history_of(self.loaded.database_path, self.clock(), span_s))
 
+    async def orders(self, chosen: str | None) -> OrderBoard:
+        """What was ordered; of the chosen order every host. Raises ConfigError and sqlite3.Error."""
+
+        def read() -> OrderBoard:
+            try:
+                return self._orders.read(self._rows.connection(), self.clock(), chosen)
+            except store.NoDatabase:
+                return OrderBoard((), self.clock())
+
+        return await self._read(read)
+
     # One host
 
     async def page(self, host: str) -> HostPage | None:
@@ -219,6 +235,20 @@ class Live:
         except (ConfigError, sqlite3.Error, OSError):
             return None  # the head of the screen says what is wrong with the database
         return HostPage(host, told, tuple(step for step in steps if step.at <= at), at.astimezone(now.tzinfo))
+
+    # Reboots
+
+    def window_words(self) -> str:
+        """Whether they may be issued now, and until when; "" where the fleet file has no windows."""
+        windows, now = reboot_windows(self.loaded.fleet), self.clock()
+        if not windows:
+            return ""
+        found = open_at(windows, now.astimezone(UTC))
+        turns = found.until if isinstance(found, Open) else found.opens_at
+        if turns is None:
+            return "open" if isinstance(found, Open) else "shut, and none opens"
+        word = "open, shuts" if isinstance(found, Open) else "shut, opens"
+        return f"{word} in {duration_words((turns - now).total_seconds())}, {clock_words(turns, now)}"
 
     def ssh_argv(self, host: str) -> list[str]:
         """Raises ConfigError."""

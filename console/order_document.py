@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from actions.orders import Phase, Placed, Step
 from console.exit_codes import ExitCode, worst
 
 SCHEMA = "fleetctl.order/1"
+DIGEST_LENGTH = 32
+"""Hex digits of a plan's digest."""
 Json = dict[str, Any]
 UNREACHED = frozenset(
     ("host-key-changed", "host-key-unknown", "auth-refused", "incomplete", "unreachable", "rebooting")
@@ -39,9 +42,30 @@ def order_document(
         "stops_at_first": order.stops,
         "exit_code": int(code),
         "record_head": head,
+        "plan_digest": plan_digest(
+            (host["host"], what_runs(host["before"], host["command"], host["after"]))
+            for host in hosts
+            if host["command"]
+        ),
         "counts": counts,
         "hosts": list(hosts),
     }
+
+
+def what_runs(before: Sequence[str], command: str, after: Sequence[str]) -> str:
+    """All that is done for a host, on the console and there, as one line."""
+    return " | ".join((*before, command, *after))
+
+
+def plan_digest(sent: Iterable[tuple[str, str]]) -> str | None:
+    """By what a plan is known again: of hosts and what would be run for them, in any order.
+
+    The first half of SHA-256 over the sorted lines `HOST COMMAND`; None: nothing would be sent.
+    """
+    lines = sorted(f"{host} {command}" for host, command in sent)
+    if not lines:
+        return None
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def host_document(
@@ -68,7 +92,9 @@ def host_document(
         "moves": [{"what": what, "from": was, "to": now} for what, was, now in step.moves],
         "guard": msgspec.to_builtins(step.guard),
         "goal": msgspec.to_builtins(step.goal),
+        "before": list(step.before),
         "command": step.command,
+        "after": list(step.after),
         "deadline_s": step.deadline_s or None,
         "evidence": evidence,
     }

@@ -94,7 +94,9 @@ def _turns(at_once: int, hosts: int) -> str:
 
 def _likeness(step: Step) -> tuple[object, ...]:
     """Hosts whose plan reads the same."""
-    return (step.phase, step.says, step.moves, tuple((item.code, item.text) for item in step.refusals))
+    around = (len(step.before), len(step.after))
+    refusals = tuple((item.code, item.text) for item in step.refusals)
+    return (step.phase, step.says, step.moves, around, refusals)
 
 
 def _group(alike: Sequence[Step], pen: Pen, width: int) -> Iterator[str]:
@@ -112,6 +114,10 @@ def _group(alike: Sequence[Step], pen: Pen, width: int) -> Iterator[str]:
     ]
     if moves:
         yield from _indented(pen.say(", ".join(moves)), pen, width, Tone.TEXT)
+    if first.before or first.after:
+        like = "" if len(alike) == 1 else ", and so for each"
+        around = ", ".join((*first.before, str(first.verb), *first.after))
+        yield from _indented(pen.say(f"in this order: {around}{like}"), pen, width, Tone.TEXT)
     for said in first.says:
         yield from _indented(pen.say(said), pen, width, Tone.TEXT)
     for item in first.refusals:
@@ -130,7 +136,10 @@ def commands_text(order: Placed, steps: Iterable[Step], text: str, *, ascii: boo
     if not goes:
         return ""
     lines = ["", "sent to each host:"]
-    lines += [f"{pen.say(step.host)}: {pen.say(step.command or '')}" for step in goes]
+    for step in goes:
+        lines += [f"{pen.say(step.host)}: {pen.say(said)} (on this console)" for said in step.before]
+        lines.append(f"{pen.say(step.host)}: {pen.say(step.command or '')}")
+        lines += [f"{pen.say(step.host)}: {pen.say(said)} (on this console)" for said in step.after]
     name = (goes[0].command or "").partition(" ")[0]
     lines += ["", f"{name}, run as root by bash with these values on its stdin, is:", text]
     return "\n".join(lines)

@@ -25,6 +25,7 @@ from console.host_page import (
     operation_words,
     place_words,
     reach_words,
+    reboot_tone,
     reboot_words,
     role_of,
     standing_words,
@@ -265,9 +266,7 @@ class _Page:
             self.field("failed", [error_words(error, self.moment(error.get("at")))], Tone.BAD)
 
     def reboots(self, reboot: Json) -> None:
-        self.field(
-            "reboot", reboot_words(reboot), Tone.WARN if reboot["will_reboot_by_itself"] else Tone.TEXT
-        )
+        self.field("reboot", reboot_words(reboot), reboot_tone(reboot))
 
     def health(self, health: Json) -> None:
         tone = Tone.WARN if health["failed_units"] else Tone.TEXT

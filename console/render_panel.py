@@ -22,6 +22,7 @@ from console.host_page import (
     joined,
     moment_words,
     operation_words,
+    reboot_tone,
     reboot_words,
     what_words,
 )
@@ -256,8 +257,7 @@ def fact_items(page: HostPage, pen: Pen, width: int, most: int) -> list[Item]:
         at = moment_words(update["error"].get("at"), page.now, with_age=False)
         items.append(_field("failed", [error_words(update["error"], at)], Tone.BAD, pen, width, most))
     if reboot["manager"] is not None:
-        tone = Tone.WARN if reboot["will_reboot_by_itself"] else Tone.TEXT
-        items.append(_field("reboots", reboot_words(reboot), tone, pen, width, most))
+        items.append(_field("reboots", reboot_words(reboot), reboot_tone(reboot), pen, width, most))
     if told["extensions"] is not None:
         items.append(_field("ext", *_extensions(told["extensions"]), pen, width, most))
     if health["system"] is not None:

@@ -25,19 +25,32 @@ from console.board import Board, Look
 from console.exit_codes import ExitCode
 from console.keys import MODES, Home, key_pairs
 from console.live import Live
+from console.ordering_lock import State
 from console.panes.alert_line import AlertLine
 from console.panes.fleet import FleetPane
 from console.panes.foot import Foot
 from console.panes.head import Head
 from console.panes.history import HistoryPane
+from console.panes.orders import OrdersPane
+from console.screens.confirm import ConfirmScreen
 from console.screens.help import HelpScreen
 from console.screens.host import HostScreen
 from console.themes import PLAIN_FILTERS, VARIABLES, WholeCells, theme_of
 
 TICK_S = 0.5
 """Between two looks into the store."""
-_DRESSED = (Head, AlertLine, FleetPane, HistoryPane, Foot, HostScreen, HelpScreen)
-_AT_ONCE = frozenset({"command", "help"})
+_DRESSED = (
+    Head,
+    AlertLine,
+    FleetPane,
+    HistoryPane,
+    OrdersPane,
+    Foot,
+    HostScreen,
+    HelpScreen,
+    ConfirmScreen,
+)
+_AT_ONCE = frozenset({"command", "help", "unlock"})
 """What opens a screen that takes keys: done before the next key, however quickly it comes, is given out."""
 SLOWEST_END_S = 3.0
 """How long an end that a signal asks for may take."""
@@ -76,6 +89,7 @@ class Shell(App[int]):
         with ContentSwitcher(initial=MODES[0]):
             yield FleetPane(self.look, id="fleet")
             yield HistoryPane(self.look, id="history")
+            yield OrdersPane(self.look, id="orders")
         yield Foot(self.look)
 
     def on_mount(self) -> None:
@@ -107,8 +121,12 @@ class Shell(App[int]):
             if not self.is_frozen:
                 self.board = board
                 self.show()
+                await self.read_mode()
             # A fleet so large that reading it takes long is read less often
             await asyncio.sleep(max(TICK_S, 5 * (loop.time() - begun)))
+
+    async def read_mode(self) -> None:
+        """What the mode shows beside the fleet."""
 
     @property
     def shown(self) -> Board | None:
@@ -120,13 +138,18 @@ class Shell(App[int]):
         if board is None:
             return
         base = self.screen_stack[0]
-        base.query_one(Head).show(board, self.mode)
+        base.query_one(Head).show(board, self.mode, self.unlocked_words)
         base.query_one(AlertLine).show(board, self.is_frozen)
         self.fleet.show(board)
         if len(board.view.rows) != self._settled_hosts:
             # Rows stay for hours: else a search for garbage among 50,000 keeps some key waiting for 60 ms
             self._settled_hosts = len(board.view.rows)
             gc.freeze()
+
+    @property
+    def unlocked_words(self) -> str:
+        """For how long hosts can be changed; "" while they cannot."""
+        return ""
 
     @property
     def is_open(self) -> bool:
@@ -174,6 +197,11 @@ class Shell(App[int]):
     def show_way(self) -> None:
         """The footer of a mode; a host's screen tells its own."""
         self.screen_stack[0].query_one(Foot).show(Home(self.mode), (self.mode,))
+
+    def show_lock(self, state: State) -> None:
+        for screen in self.screen_stack:
+            for foot in screen.query(Foot):
+                foot.show_state(state)
 
     def say(self, text: str) -> None:
         """A sentence at the bottom, for a while."""

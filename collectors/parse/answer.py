@@ -33,8 +33,9 @@ from collectors.facts import (
 from collectors.parse.boot import parse_cmdline
 from collectors.parse.df import parse_df
 from collectors.parse.journal import parse_attempt
-from collectors.parse.locksmith import parse_coordinator
+from collectors.parse.locksmith import parse_coordinator, parse_lock
 from collectors.parse.os_release import parse_os_release, parse_release
+from collectors.parse.pods import parse_pods
 from collectors.parse.prefs import parse_prefs
 from collectors.parse.slots import parse_slots, slot_of_device
 from collectors.parse.sysext import parse_sysext_list, parse_sysext_status
@@ -203,6 +204,8 @@ class _Reader:
             prefs=prefs,
             attempt=_lasting(attempt),
             coordinator=self.coordinator(),
+            lock=self.read("lock", parse_lock) if "lock" in self.frame.sections else None,
+            reboot_pods=self.read("pods", parse_pods) if self.frame.privileged else None,
             units=self.read("units", _show, strict=True) or {},
             system_state=system_state,
             failed_units=failed_units,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from collectors.errors import ParseError
-from collectors.facts import Coordinator, CoordinatorState
+from collectors.facts import Coordinator, CoordinatorState, LockState
 from collectors.parse.text import clean, lines, read_entries, whole_lines
 from collectors.parse.update_engine import RawStatus, raw_status
 
@@ -52,6 +52,7 @@ def _word(value: str | None) -> str | None:
 
 # -- locksmithctl ---------------------------------------------------------------------------------------
 
+MOST_HOLDERS = 64
 _COUNT = re.compile(r"(Available|Max|Old|New|Old-Max): (-?[0-9]{1,9})(?:\s.*)?")
 _HOLDER = re.compile(r"([0-9A-Za-z._:-]{1,128})(?:\s.*)?")
 _CTL_ERROR = re.compile(r"(?:Error [a-z ]+: .+|Must be root to .+|locksmithctl: .+|Unrecognized command: .+)")
@@ -94,6 +95,12 @@ def parse_locksmithctl_status(text: str) -> SemaphoreStatus:
     if len(holders) < expected:
         raise ParseError(f"semaphore: {len(holders)} of {expected} holders are shown")
     return SemaphoreStatus(counts["Available"], counts["Max"], tuple(holders))
+
+
+def parse_lock(text: str) -> LockState:
+    """The same as a fact: as many holders as are worth keeping. Raises ParseError as above."""
+    found = parse_locksmithctl_status(text)
+    return LockState(found.available, found.max, found.holders[:MOST_HOLDERS])
 
 
 def parse_set_max(text: str) -> SetMax:

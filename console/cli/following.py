@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actions import ledger, order_tables
+from actions import ledger, order_tables, rollout_tables, taking_tables
 from actions.engine import instant
 from actions.leases import living_owner
 from actions.orderbook import placed, step_of
+from actions.taking import Hold
 from collectors import store
 from collectors.errors import ConfigError
 from collectors.sweep import utc_now
@@ -38,21 +39,39 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.3
 TAKEN_UP_S = 20.0
 """A process that was started has the order by then."""
+GOES_ON = ("approved", "running", "rolling-back")
+"""States in which a rollout's process is at work; in others it waits for a person."""
+AGAIN_S = 3600.0
+"""After so long it is tried anew to give back a lock or a drain of a host of which nothing is new."""
 
 
 def take_up(loaded: LoadedFleet, conn: sqlite3.Connection, changed: Iterable[str] = ()) -> list[str]:
-    """Have orders looked at whose process is gone, or whose outcome is unknown on a host of `changed`.
+    """Have orders looked at whose process is gone, or whose outcome is unknown on a host of `changed`, or
+    that still have a lock or a drain on one of those.
 
     Nothing is sent for them again, but for what must follow from an outcome. Their names are the answer.
     """
-    young = instant(utc_now() - timedelta(seconds=TAKEN_UP_S))
+    now = utc_now()
+    young, long_ago = (instant(now - timedelta(seconds=span)) for span in (TAKEN_UP_S, AGAIN_S))
     left = [
         row.id
         for row in order_tables.open_orders(conn)
         if row.after is None and row.at < young and living_owner(conn, placed(row).lease_name) is None
     ]
-    unknown = (row.order_id for row in order_tables.with_unknown_end(conn, changed))
-    found = list(dict.fromkeys((*left, *unknown)))
+    names = list(changed)
+    unknown = (row.order_id for row in order_tables.with_unknown_end(conn, names))
+    still_taken = (
+        taken.order_id
+        for taken in taking_tables.takings(conn)
+        if taken.state is Hold.FREE
+        or (taken.state is Hold.KEPT and (taken.host in names or taken.since < long_ago))
+    )
+    rollouts = (
+        row.id
+        for row in rollout_tables.open_rollouts(conn)
+        if row.status in GOES_ON and living_owner(conn, f"rollout {row.id}") is None
+    )
+    found = list(dict.fromkeys((*left, *unknown, *still_taken, *rollouts)))
     for order_id in found:
         start_runner(loaded.path, loaded.database_path, order_id, "--settle")
     return found

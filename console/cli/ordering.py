@@ -19,6 +19,8 @@ from collectors.errors import ConfigError
 from console.cli.context import Console
 from console.cli.terms import Terms
 from console.exit_codes import ExitCode
+from console.folding import fold_names
+from console.ordering_rules import Extent, too_many, wanted
 from console.visible import hosts_words, visible
 
 if TYPE_CHECKING:
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from actions.uploading import Payload
     from collectors.fleet_file import LoadedFleet
 
-MANY_HOSTS = 20
-"""More hosts than this are not rebooted by a one-shot command, unless `--at-once` is typed."""
-GROUP_HOSTS = 5
 AT_ONCE = 16
 """Hosts at work at the same time where nothing is rebooted."""
 
@@ -45,9 +44,9 @@ def give(console: Console, asked: Asked, terms: Terms) -> int:
     payload = read_payload(asked)
     hosts = selected(loaded, terms)
     at_once = terms.at_once or (1 if asked.verb.reboots else AT_ONCE)
-    too_many = _too_many(loaded, asked, hosts, terms)
-    if too_many:
-        _say(too_many)
+    many = _too_many(loaded, asked, hosts, terms)
+    if many:
+        _say(many)
         return ExitCode.REFUSED
     unconfirmed = _why_unconfirmed(hosts, terms)
     if unconfirmed is not None:
@@ -81,23 +80,17 @@ def selected(loaded: LoadedFleet, terms: Terms) -> list[str]:
     return sorted(found)[: terms.limit]
 
 
+def extent_of(loaded: LoadedFleet) -> Extent:
+    """What is the whole, and a whole group, of a fleet."""
+    fleet = loaded.fleet
+    return Extent(fleet.name, len(fleet.hosts), tuple((group.name, group.hosts) for group in fleet.groups))
+
+
 def _too_many(loaded: LoadedFleet, asked: Asked, hosts: Sequence[str], terms: Terms) -> str | None:
     """Why this many hosts are not rebooted by a one-shot command; None: they may be."""
-    if not asked.verb.reboots or terms.at_once is not None or terms.dry_run:
+    if terms.at_once is not None or terms.dry_run:
         return None
-    names = set(hosts)
-    whole = next(
-        (
-            group.name
-            for group in loaded.fleet.groups
-            if len(group.hosts) > GROUP_HOSTS and names.issuperset(group.hosts)
-        ),
-        None,
-    )
-    if len(hosts) <= MANY_HOSTS and whole is None:
-        return None
-    what = f"the whole group {whole}" if whole is not None else hosts_words(len(hosts))
-    return f"{asked.verb} of {what} at once wants a rollout; or type --at-once N if you mean it"
+    return too_many(asked.verb, hosts, extent_of(loaded))
 
 
 def _planned(
@@ -106,7 +99,8 @@ def _planned(
     """Ask every host, and plan its step. Stores what the hosts say, sends nothing."""
     from actions.looking import Looker
     from actions.placing import plan_all
-    from actions.runner import Tools, WallClock, settle
+    from actions.runner import Tools, settle
+    from actions.wall_clock import WallClock
     from collectors import store
     from collectors.ssh import SshTransport
     from console.cli.following import take_up
@@ -151,7 +145,7 @@ def basis_of(loaded: LoadedFleet, payload: Payload | None) -> Basis:
 
 def _go_on(console: Console, loaded: LoadedFleet, order: Placed, steps: list[Step], terms: Terms) -> int:
     """Show the plan; give the order where it is confirmed."""
-    from console.order_document import exit_code, host_document, order_document
+    from console.order_document import exit_code, host_document, order_document, plan_digest, what_runs
     from console.order_text import commands_text, plan_text
 
     code = exit_code(((step.phase, _code(step)) for step in steps), is_plan=True)
@@ -160,14 +154,29 @@ def _go_on(console: Console, loaded: LoadedFleet, order: Placed, steps: list[Ste
         hosts = [host_document(step, step.phase, code=_code(step)) for step in steps]
         _print_json(console, order_document(order, hosts, dry_run=True, head=None, code=code))
         return code
+    digest = plan_digest(
+        (step.host, what_runs(step.before, step.command, step.after)) for step in goes if step.command
+    )
+    if not terms.dry_run and terms.expect_plan not in (None, digest):
+        _say(_moved(steps))
+        return ExitCode.REFUSED
     shown = plan_text(order, steps, colour=console.colour, ascii=console.ascii, width=console.width)
     click.echo(shown, color=True, err=not terms.dry_run)
     if terms.dry_run:
         click.echo(commands_text(order, steps, _verb_text(order.asked.verb), ascii=console.ascii))
+        if digest is not None:
+            click.echo(f"\nplan {digest}")
         return code
     if goes and not _is_confirmed(loaded, order, goes, terms):
         return ExitCode.REFUSED
     return _give(console, loaded, order, steps, terms)
+
+
+def _moved(steps: Sequence[Step]) -> str:
+    """Why a plan is not the one that was approved; the hosts are known where they are not in it any more."""
+    out = tuple(step.host for step in steps if step.phase is not Phase.PLANNED)
+    who = fold_names(out) if out else "at least one host"
+    return f"the plan is not the one that was approved: {who} moved; look at it again. Nothing was sent"
 
 
 def _code(step: Step) -> str | None:
@@ -218,16 +227,8 @@ def _is_confirmed(loaded: LoadedFleet, order: Placed, goes: Sequence[Step], term
 
 def _question(loaded: LoadedFleet, order: Placed, goes: Sequence[Step]) -> tuple[str, str]:
     """What is to be typed, and the question."""
-    names = {step.host for step in goes}
-    what = asked_words(order.asked)
-    if len(goes) == 1:
-        return "yes", f"type yes to {what} on {goes[0].host}"
-    if len(names) == len(loaded.fleet.hosts):
-        return loaded.fleet.name, f"type {loaded.fleet.name} to {what} on the whole fleet"
-    group = next((group.name for group in loaded.fleet.groups if names == set(group.hosts)), None)
-    if group is not None:
-        return group, f"type {group} to {what} on the whole group"
-    return str(len(goes)), f"type {len(goes)} to {what} on {hosts_words(len(goes))}"
+    typed = wanted([step.host for step in goes], extent_of(loaded))
+    return typed.text, f"type {typed.text} to {asked_words(order.asked)} on {typed.what}"
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actions import order_tables
+from actions.taking_tables import kept_words
 from collectors import store, tables
 from collectors.errors import ConfigError
 from collectors.feed_file import feed_digest, file_stamp, load_feed
@@ -68,7 +69,7 @@ def _quick(console: Console, now: datetime) -> FleetView | None:
 
 def read_one(loaded: LoadedFleet, now: datetime, host: str, feed: Feed | None = None) -> Whole:
     """As `read_whole`, of one host of the fleet; the others are not in it. `feed`: one that is loaded."""
-    from console.judge import Basis, extract_of, judge, judged_view
+    from console.judge import Basis, extract_of, judge, judged_view, lock_holders
 
     file = feed_path(loaded)
     feed = feed or load_feed(file)
@@ -80,12 +81,16 @@ def read_one(loaded: LoadedFleet, now: datetime, host: str, feed: Feed | None = 
             row = tables.one_host(conn, host)
             known = {item.name for item in loaded.fleet.hosts}
             twins = tables.twins(conn, host, row.machine_id) if row else ()
+            same = tables.same_machine(conn, lock_holders(row))
+            holders = [name for names in same.values() for name in names]
             basis = Basis(
                 {host: row} if row else {},
                 tables.holds(conn),
                 order_tables.current_orders(conn),
                 order_tables.newest_ids(conn),
                 tuple(name for name in twins if name in known),
+                tables.last_looks(conn, [name for name in holders if name in known]),
+                kept_words(conn),
             )
         finally:
             conn.close()
@@ -121,7 +126,7 @@ def _basis(conn: sqlite3.Connection) -> Basis:
     from console.judge import Basis
 
     orders, own = order_tables.current_orders(conn), order_tables.newest_ids(conn)
-    return Basis(tables.all_hosts(conn), tables.holds(conn), orders, own)
+    return Basis(tables.all_hosts(conn), tables.holds(conn), orders, own, kept=kept_words(conn))
 
 
 def _reader(loaded: LoadedFleet) -> sqlite3.Connection | None:

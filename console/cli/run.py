@@ -1,8 +1,7 @@
-"""`fleetctl run`: the only process that carries orders out."""
+"""`fleetctl run`: the only process that carries orders and rollouts out."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections import Counter
 from contextlib import closing
@@ -16,15 +15,12 @@ from console.exit_codes import ExitCode
 from console.visible import visible
 
 if TYPE_CHECKING:
-    import sqlite3
-
-    from actions.orders import Placed
     from collectors.fleet_file import LoadedFleet
 
 LISTED = 20
 
 
-@click.command("run", help="Carry an order out, or follow it where that is done already. Alone: list orders.")
+@click.command("run", help="Carry an order or a rollout out, or follow it. Alone: list orders.")
 @click.argument("order_id", required=False, metavar="ID")
 @click.option("--settle", is_flag=True, help="Only look at what was sent; what was not is left out.")
 @click.option("--json", "as_json", is_flag=True, help="One object, schema fleetctl.order/1.")
@@ -35,11 +31,14 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
     from actions.orderbook import placed
     from collectors import store
     from collectors.tables import LeaseLost
+    from console.cli.carrying import carry_out
     from console.cli.following import follow, show_order
 
     loaded = console.load()
     if order_id is None:
         return _list(loaded)
+    if order_id.startswith("r-"):
+        return _rollout(console, loaded, order_id, settle=settle)
     with closing(store.open_writer(loaded.database_path, durable=True)) as conn:
         row = one_order(conn, order_id)
         if row is None:
@@ -48,7 +47,7 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
         if row.ended_at is None or settle:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
-                _carry_out(loaded, conn, placed(row), dispatches=not settle)
+                carry_out(loaded, conn, placed(row), dispatches=not settle)
             except Busy as error:
                 click.echo(f"fleetctl: {error.owner} carries it out", err=True)
                 follow(console, loaded, order_id, None)
@@ -58,27 +57,35 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
     return show_order(console, loaded, order_id, as_json=as_json)
 
 
-def _carry_out(loaded: LoadedFleet, conn: sqlite3.Connection, order: Placed, *, dispatches: bool) -> None:
-    """To the order's end. Where its payload is gone, only what was sent is looked at."""
-    from actions.orderbook import Book
-    from actions.runner import Runner, Tools, WallClock
-    from actions.uploading import read_payload
-    from collectors.ssh import SshTransport
-    from console.cli.ordering import basis_of
+def _rollout(console: Console, loaded: LoadedFleet, rollout_id: str, *, settle: bool) -> int:
+    """Carry a rollout out, or say who does; its exit code."""
+    from actions.leases import Busy
+    from actions.rollout_tables import one_rollout
+    from collectors import store
+    from collectors.tables import LeaseLost
+    from console.cli.carrying import carry_rollout
+    from console.cli.rollout_shared import show_rollout
 
-    try:
-        payload = read_payload(order.asked)
-    except ConfigError as error:
-        click.echo(f"fleetctl: {visible(str(error))}; only what was sent is looked at", err=True)
-        payload, dispatches = None, False
-    basis = basis_of(loaded, payload)
-
-    async def run() -> None:
-        async with SshTransport(keep=True, connections=loaded.fleet.connections) as transport:
-            tools = Tools(transport, basis, WallClock(), payload)
-            await Runner(Book(conn), order, tools).run(dispatches=dispatches)
-
-    asyncio.run(run())
+    with closing(store.open_writer(loaded.database_path, durable=True)) as conn:
+        row = one_rollout(conn, rollout_id)
+        if row is None:
+            text = "is no rollout of this fleet; `fleetctl rollout list` lists them"
+            raise ConfigError(loaded.path.name, rollout_id, text)
+        if row.status == "draft":
+            click.echo(
+                f"fleetctl: {rollout_id} is not approved: fleetctl rollout start {rollout_id}", err=True
+            )
+            return ExitCode.REFUSED
+        if row.is_open:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            try:
+                carry_rollout(loaded, conn, rollout_id, dispatches=not settle)
+            except Busy as error:
+                click.echo(f"fleetctl: {error.owner} carries it out", err=True)
+            except LeaseLost as error:
+                click.echo(f"fleetctl: {error}", err=True)
+                return ExitCode.UNKNOWN
+    return show_rollout(console, loaded, rollout_id)
 
 
 def _list(loaded: LoadedFleet) -> ExitCode:

@@ -28,6 +28,7 @@ class Terms:
     dry_run: bool
     yes: bool
     expect_hosts: int | None
+    expect_plan: str | None
     at_once: int | None
     wait: bool
     timeout_s: float | None
@@ -62,6 +63,11 @@ def order_options(function: F) -> F:
             ),
             click.option("--yes", is_flag=True, help="Do not ask; without a terminal see --expect-hosts."),
             click.option("--expect-hosts", type=click.IntRange(min=0), help="With --yes: how many hosts."),
+            click.option(
+                "--expect-plan",
+                metavar="DIGEST",
+                help="Only if the plan is still the one of a dry run, which tells its digest.",
+            ),
             click.option("--at-once", type=click.IntRange(1, 1000), help="Hosts at work at the same time."),
             click.option("--wait/--no-wait", default=True, help="Wait for the end of the order."),
             click.option("--timeout", "timeout", metavar="TIME", help="Per host, instead of the verb's own."),
@@ -79,8 +85,10 @@ def order_options(function: F) -> F:
 
 def _terms(options: dict[str, Any]) -> Terms:
     """Take the shared options out of `options`."""
-    names = ("selection", "hosts", "groups", "everyone", "limit", "dry_run", "yes", "expect_hosts", "at_once")
-    taken = {name: options.pop(name) for name in (*names, "wait", "said", "as_json")}
+    names = ("selection", "hosts", "groups", "everyone", "limit", "dry_run", "yes", "expect_hosts")
+    taken = {
+        name: options.pop(name) for name in (*names, "expect_plan", "at_once", "wait", "said", "as_json")
+    }
     timeout, forces, reason = options.pop("timeout"), options.pop("forces"), options.pop("reason")
     text = " ".join((reason or "").split())
     if forces and not text:

@@ -119,6 +119,11 @@ def _root_sections(host: SimulatedHost) -> Iterator[Named]:
     yield "boot", tools.text(boot if host.boot_mounted else "")
     yield "containers", tools.text("" if host.containers is None else f"{host.containers}\n")
     yield "install", tools.text(files.ignition_result(host) if host.foreign_os is None else "")
+    yield "pods", tools.pods(host)
+    daemon = host.units.get("locksmithd.service")
+    is_up = daemon is not None and daemon.active == "active"
+    if is_up and host.coordinator is not None and host.coordinator.strategy == "etcd-lock":
+        yield "lock", tools.lock_status(host)
 
 
 def _ids(host: SimulatedHost, at: datetime) -> Section:

@@ -85,6 +85,7 @@ def _texts(host: SimulatedHost) -> dict[str, Section]:
         "order": _section(f"order={MARKUP}\nactor=Bearer {_BEARER}\n{CLEAR_SCREEN}"),
         "prefs": _section(f"dir\t1\nprevious-version\t{CLEAR_SCREEN}\nupdate-state-next-operation\t-1\n"),
         "journal": _section(journal),
+        "pods": _section(f"dir\nkube-system_kured-x7k2p{CLEAR_SCREEN}_{MARKUP}\n{BIDI}kured\n"),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from collectors.errors import ConfigError
 from collectors.fleet_keys import did_you_mean
-from console.demo import scenes_host, scenes_update
+from console.demo import scenes_host, scenes_owners, scenes_update
 from console.demo.hostile import HOSTILE
 from console.demo.scene import Scenario
 
@@ -23,8 +23,8 @@ SCENARIOS: dict[str, Scenario] = {
 }
 """The scenarios of a demo, by name."""
 
-SELECTABLE: dict[str, Scenario] = {**SCENARIOS, HOSTILE.name: HOSTILE}
-"""Those that `--scenario` may name: one more, which a demo has only when asked for."""
+SELECTABLE: dict[str, Scenario] = {**SCENARIOS, **scenes_owners.SCENES, HOSTILE.name: HOSTILE}
+"""Those that `--scenario` may name: some more, which a demo has only when asked for."""
 
 
 def parse_counts(texts: Iterable[str]) -> dict[str, int]:

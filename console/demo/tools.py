@@ -69,6 +69,34 @@ def slot_devices(host: SimulatedHost) -> Section:
     return text(f"{host.hardware.partition(3)}\n{host.hardware.partition(4)}\n")
 
 
+# -- reboots -----------------------------------------------------------------------------------
+
+ENDPOINTS = "http://127.0.0.1:2379,http://127.0.0.1:4001"
+"""Where locksmith looks for etcd unless it is told another place."""
+
+
+def no_etcd(endpoints: str = ENDPOINTS) -> str:
+    return f"Error initializing etcd client: no etcd endpoints available, tried: {endpoints}\n"
+
+
+def lock_status(host: SimulatedHost) -> Section:
+    """`locksmithctl status`, its stderr in it. Source: flatcar/locksmith:locksmithctl/status.go@5b2275e."""
+    if host.lock is None:
+        return text(no_etcd(), 1)
+    holders = "\nMACHINE ID\n" + "".join(f"{holder}\n" for holder in host.lock.holders)
+    counts = f"Available: {host.lock.available}\nMax: {host.lock.max}\n"
+    return text(counts + (holders if host.lock.holders else ""))
+
+
+def pods(host: SimulatedHost) -> Section:
+    """Pods with the names that the probe looks for; nothing where no kubelet ever ran."""
+    if "kubelet.service" not in host.units:
+        return text("")
+    words = ("kured", "flatcar-linux-update")
+    named = [name for name in sorted(host.pods) if any(word in name.split("_")[1] for word in words)]
+    return text("\n".join(["dir", *named[:20]]) + "\n")
+
+
 # -- update_engine -----------------------------------------------------------------------------
 
 

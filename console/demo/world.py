@@ -17,7 +17,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from collectors.facts import Coordinator, DiskUse, Operation, Slot, SlotName, SlotTable, Unit, next_boot
+from collectors.facts import (
+    Coordinator,
+    DiskUse,
+    LockState,
+    Operation,
+    Slot,
+    SlotName,
+    SlotTable,
+    Unit,
+    next_boot,
+)
 from collectors.probe import Section
 from console.demo.feed import DemoRelease, release
 
@@ -172,6 +182,10 @@ class SimulatedHost:
     conf: str | None = ""
     """/etc/flatcar/update.conf; None: no such file."""
     coordinator: Coordinator | None = None
+    lock: LockState | None = None
+    """The reboot lock as its etcd has it; None: no etcd answers."""
+    pods: tuple[str, ...] = ()
+    """Directories of the kubelet's pods, NAMESPACE_POD_UID."""
     units: Mapping[str, Unit] = field(default_factory=dict)
     failed: tuple[FailedUnit, ...] = ()
     extensions: tuple[Extension, ...] = ()

@@ -32,11 +32,13 @@ class Head(Drawn):
         self.look = look
         self._board: Board | None = None
         self._mode = ""
+        self._unlocked = ""
         self._rows: Sequence[HostRow] | None = None
         self._answered = Answered(0, 0, 0)
 
-    def show(self, board: Board, mode: str) -> None:
-        self._board, self._mode = board, mode
+    def show(self, board: Board, mode: str, unlocked: str = "") -> None:
+        """`unlocked`: for how long hosts can be changed; "" while they cannot."""
+        self._board, self._mode, self._unlocked = board, mode, unlocked
         if self._rows is not board.view.rows:
             self._rows, self._answered = board.view.rows, count_answered(board.view.rows)
         self._draw()
@@ -50,7 +52,15 @@ class Head(Drawn):
             return
         is_ruled = self.size.height > 1
         self.put(
-            head_lines(self._board, self._answered, self._mode, self.look, self.size.width, is_ruled=is_ruled)
+            head_lines(
+                self._board,
+                self._answered,
+                self._mode,
+                self.look,
+                self.size.width,
+                is_ruled=is_ruled,
+                unlocked=self._unlocked,
+            )
         )
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -62,6 +72,6 @@ class Head(Drawn):
     def on_click(self, event: events.Click) -> None:
         if self._board is None:
             return
-        for zone in head_zones(self._board, self.look):
+        for zone in head_zones(self._board, self.look, self.size.width):
             if zone.start <= event.x < zone.end:
                 self.post_message(self.ModeAsked(zone.mode))

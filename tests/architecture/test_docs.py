@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from actions.around import LOCK_CODES
 from actions.evidence import _DONE_WORDS
 from actions.orders import Force, Phase, Verb
 from actions.policy_host import REACHES
@@ -138,6 +139,8 @@ def outcome_codes() -> set[str]:
     for node in ast.walk(ast.parse((ROOT / "actions/evidence.py").read_text())):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
             codes |= set(words_of(node.value.elts[0]))
+    around = calls("actions/around.py", "_not_sent")
+    codes |= {word for call in around for word in words_of(call.args[0])} | set(LOCK_CODES.values())
     texts = "".join(path.read_text() for path in ROOT.glob("actions/remote/*.py"))
     codes |= {code for code, _ in _DONE_WORDS.values()} | {"already-so"}
     return codes | set(re.findall(r"\brefuse ([a-z-]+)", texts))

@@ -18,6 +18,8 @@ SQL_HOMES = {
     "collectors/migrations.py",
     "actions/ledger.py",
     "actions/order_tables.py",
+    "actions/rollout_tables.py",
+    "actions/taking_tables.py",
     "actions/migrations.py",
 }
 

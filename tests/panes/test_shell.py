@@ -136,7 +136,7 @@ def test_the_head_has_a_rule_where_there_is_room(size: tuple[int, int], height: 
     async def drive(app: Shell, pilot: Pilot[str]) -> None:
         assert app.query_one(Head).size.height == height
         lines = screen_lines(app)
-        assert lines[0].startswith(" prod   1 Fleet  6 History ")
+        assert lines[0].startswith(" prod   1 Fleet  6 Hist")
         assert lines[height] == "hosts"
         assert lines[-1].startswith(" space mark")
         await pilot.resize_terminal(80, 24)

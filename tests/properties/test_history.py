@@ -13,7 +13,17 @@ from actions.engine import decode_facts, kept, record
 from actions.history import fleet_at, forget_before
 from collectors import migrations, store, tables
 from collectors.errors import Reach
-from collectors.facts import Attempt, ExtensionLink, Extensions, HostFacts, Operation, Passing, SlotName
+from collectors.facts import (
+    Attempt,
+    ExtensionLink,
+    Extensions,
+    HostFacts,
+    LockState,
+    Operation,
+    Passing,
+    SlotName,
+    Unread,
+)
 from collectors.observation import Observation, ProbeFailed
 from tests.builders import HEALTHY, NOW, UNITS, answer, facts, feed, table, unit
 
@@ -29,6 +39,9 @@ LOOKS: list[HostFacts | Reach] = [
     facts(extensions=None, slots=None, privileged=False),
     facts(units={"x/y.service": unit("failed")}),
     facts(units=UNITS | {"z.service": unit()}),
+    facts(lock=LockState(1, 2, ("b" * 32,))),
+    facts(lock=LockState(0, 2, ("b" * 32, "c" * 32))),
+    facts(unread=(Unread("lock", "timed out"),)),
     facts(identity=replace(HEALTHY.identity, machine_id="b" * 32)),
     Reach.TIMEOUT,
     Reach.HOST_KEY_CHANGED,
@@ -88,6 +101,7 @@ def test_the_memory_worked_out_anew_is_the_one_that_was_kept(
             assert now is then
             continue
         assert (now.reverted is None, now.failed is None) == (then.reverted is None, then.failed is None)
+        assert now.lock_since == then.lock_since
         assert {slot: held.version for slot, held in now.slots.items()} == {
             slot: held.version for slot, held in then.slots.items()
         }

@@ -22,6 +22,7 @@ from collectors.facts import Attempt, Coordinator, UpdateStatus
 from collectors.parse import locksmith, slots
 from collectors.parse.journal import ERROR_CODES, backoff_time, parse_attempt, parse_journal
 from collectors.parse.locksmith import RebootWindow, in_window, next_opening, parse_coordinator, parse_window
+from collectors.parse.pods import parse_pods
 from collectors.parse.prefs import parse_prefs
 from collectors.parse.text import lines
 from collectors.parse.update_engine import parse_client_output, parse_status, refusal
@@ -70,6 +71,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "backoff": backoff_time,
     "coordinator": parse_coordinator,
     "locksmithctl status": locksmith.parse_locksmithctl_status,
+    "lock": locksmith.parse_lock,
+    "pods": parse_pods,
     "set-max": locksmith.parse_set_max,
     "locksmithctl": locksmith.check_locksmithctl,
     "locksmithd": locksmith.parse_locksmithd_journal,

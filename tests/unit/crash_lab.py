@@ -33,6 +33,7 @@ from actions.orders import Phase, Placed, Step
 from actions.record import verify_rows
 from actions.remote.sudoers import TEXTS
 from actions.runner import Runner, Tools
+from actions.taking import What as Taking
 from collectors import store
 from collectors.errors import ConnectFailed, HostError, OutcomeUnknown, Reach
 from collectors.transport import Completed, Target, Transport
@@ -139,6 +140,9 @@ class FarHosts:
         found = self._ask("now")
         assert isinstance(found, datetime)
         return found
+
+    def wall(self) -> datetime:
+        return self.now()
 
     async def sleep(self, seconds: float) -> None:
         self._ask("sleep", seconds)
@@ -362,8 +366,10 @@ def check_store(crash: Crash) -> None:
         assert conn.execute("SELECT count(*) FROM order_hosts WHERE phase = 'planned'").fetchone() == (0,)
         rows = [row for row, _ in ledger.every_row(conn)]
         verify_rows(ledger.every_row(conn))
-    intents = Counter((row.order, row.host) for row in rows if row.event == "intent")
-    outcomes = Counter((row.order, row.host) for row in rows if row.event == "outcome")
+    sent = [row for row in rows if row.event == "intent" and (row.command or "").startswith("fleetctl-")]
+    intents = Counter((row.order, row.host) for row in sent)
+    told = [row for row in rows if row.event == "outcome" and row.outcome not in set(Taking)]
+    outcomes = Counter((row.order, row.host) for row in told)
     assert set(intents.values()) <= {1}
     assert {key: outcomes[key] for key in intents} == dict(intents)
 

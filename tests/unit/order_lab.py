@@ -46,6 +46,9 @@ class LabClock:
     def now(self) -> datetime:
         return self.life.now
 
+    def wall(self) -> datetime:
+        return self.life.now
+
     async def sleep(self, seconds: float) -> None:
         await self.life.sleep(seconds)
 

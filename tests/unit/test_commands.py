@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from collectors.errors import ConfigError
 from console.commands import MOST, Command, CommandError, Known, complete, known_of, parse
-from console.keys import ACTIONS, Home, named
+from console.keys import ACTIONS, Action, Home, named, places_of
+from console.ordering_words import GRAMMARS, arguments_of
 from console.palette import PALETTES
 from console.rows import HostRow
 
@@ -24,7 +25,8 @@ ROWS = [
     ),
     HostRow("db-1", "10.0.0.3", "held", groups=("db",), channel="stable"),
 ]
-FLEET = known_of(ROWS, (Home.FLEET, Home.APP), NOW)
+FLEET = known_of(ROWS, places_of(Home.FLEET), NOW)
+ARGUMENTS = {"MODE": " off", "VERSION": " 4593.2.5 waits"}
 HISTORY = known_of(ROWS, (Home.HISTORY, Home.APP), NOW)
 
 
@@ -47,7 +49,8 @@ def words(line: str, known: Known = FLEET) -> list[str]:
 def test_every_action_can_be_asked_for_by_its_name(action: object) -> None:
     for found in (one for one in ACTIONS if one is action):
         known = Known(homes=(found.home, Home.APP))
-        line = found.name + (" x.csv" if found.argument and not found.argument.startswith("[") else "")
+        argument = ARGUMENTS.get(found.argument, " x.csv")
+        line = found.name + (argument if found.argument and not found.argument.startswith("[") else "")
         assert parse(f":{line}", known).action is found
 
 
@@ -182,3 +185,102 @@ def test_errors_are_of_the_tree() -> None:
     with pytest.raises(CommandError) as caught:
         parse("nonsense", FLEET)
     assert str(caught.value).startswith("command: ")
+
+
+# Verbs
+
+
+VERB_LINES = [
+    ("stage", []),
+    ("stage 4593.2.5", ["--to=4593.2.5"]),
+    (
+        "stage --to 4593.2.5 --accept-drop a --accept-drop=b",
+        ["--to=4593.2.5", "--accept-drop=a", "--accept-drop=b"],
+    ),
+    (
+        "activate --at-once 3 --force window --reason 'ops 7'",
+        ["--at-once=3", "--force=window", "--reason=ops 7"],
+    ),
+    ("roll-back --to 4593.2.3", ["--to=4593.2.3"]),
+    ("roll back --timeout 5m", ["--timeout=5m"]),
+    ("cancel --and-updates-off", ["--and-updates-off"]),
+    ("channel beta", ["beta"]),
+    ("updates off", ["off"]),
+    ("repair --reason --yes", ["--reason=--yes"]),
+    ("hold ops-7 --yes  'x", ["--reason=ops-7 --yes 'x"]),
+    ("unhold", []),
+    ("pin 4593.2.5 for the vendor", ["4593.2.5", "--reason=for the vendor"]),
+    ("pin none", ["none"]),
+]
+
+
+@pytest.mark.parametrize(("line", "arguments"), VERB_LINES)
+def test_a_verb_becomes_options_of_its_command(line: str, arguments: list[str]) -> None:
+    command = parse(line, FLEET)
+    assert command.action.verb is not None
+    assert arguments_of(command.action.verb, command.argument) == arguments
+
+
+MARKED = "the hosts are those that are marked"
+VERB_MISTAKES = [
+    ("stage --yes", "--yes is not for here: the dialog asks for that"),
+    ("activate --host=web-1", f"--host is not for here: {MARKED}"),
+    ("activate --group edge", f"--group is not for here: {MARKED}"),
+    ("reboot --all", f"--all is not for here: {MARKED}"),
+    (
+        "reboot --dry-run",
+        "--dry-run is not for here: the dialog shows the dry run first, v in it the commands",
+    ),
+    ("reboot --no-wait", "--no-wait is not for here: an order goes on by itself"),
+    ("reboot --fleet x", "--fleet is not for here: this dashboard is of one fleet"),
+    ("reboot --to 1.2.3", 'reboot has no --to here; did you mean "--actor"?'),
+    ("activate --at-onc 3", 'activate has no --at-onc here; did you mean "--at-once"?'),
+    ("activate web-1", f'activate takes no "web-1": {MARKED}'),
+    ("stage web-1", f'"web-1" is no version: write MAJOR.MINOR.PATCH; {MARKED}'),
+    ("stage 4593.2.5 4593.2.4", f"stage takes one VERSION: {MARKED}"),
+    ("stage 4593.2.5 --to 4593.2.4", f"stage takes one VERSION: {MARKED}"),
+    ("channel", "channel needs CHANNEL"),
+    ("updates maybe", '"maybe" is no mode: on, off, managed'),
+    ("activate --force window", '--force needs --reason "why it is right all the same"'),
+    ("activate --at-once", "--at-once needs a value"),
+    ("activate --at-once 2 --at-once 3", "--at-once is said twice"),
+    ("activate --reason 'x", "a quote is not closed"),
+    ("cancel --and-updates-off=yes", "--and-updates-off takes no value"),
+    ("unhold --yes", "unhold takes nothing after it"),
+    ("hold", "hold needs REASON"),
+    ("pin 4593.2.5", "pin needs a reason: why?"),
+    ("pin web-1 why", f'"web-1" is no version: write MAJOR.MINOR.PATCH; {MARKED}'),
+    ("unhold web-1", "unhold takes nothing after it"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), VERB_MISTAKES)
+def test_what_a_verb_does_not_take_is_said(line: str, message: str) -> None:
+    assert refused(line) == message
+
+
+@given(st.sampled_from([action for action in ACTIONS if action.verb]), st.text(max_size=60))
+def test_no_text_brings_an_option_that_is_not_listed(action: Action, text: str) -> None:
+    found, message = [], ""
+    try:
+        found = arguments_of(action.verb or "", text)
+    except ConfigError as error:
+        message = error.message
+    assert message.isprintable()
+    grammar = GRAMMARS[action.verb or ""]
+    allowed = {*grammar.options, grammar.text} - {""}
+    for word in found:
+        assert not word.startswith("-") or word.partition("=")[0] in allowed
+
+
+def test_verbs_are_not_asked_for_in_the_history() -> None:
+    assert refused("stage", HISTORY).startswith('no command "stage" here')
+
+
+def test_a_verb_line_goes_on_with_its_words_and_options() -> None:
+    assert words("channel ") == ["alpha", "beta", "stable", "lts"]
+    assert words("updates m") == ["managed"]
+    assert words("stage 4") == ["4593.2.4", "4593.2.5"]
+    assert words("stage 4593.2.5 --f") == ["--force"]
+    assert complete("activate --at-once 3 --rea", FLEET)[0].line == "activate --at-once 3 --reason"
+    assert words("hold o") == []

@@ -24,7 +24,7 @@ from console.demo.world import Engine, JournalLine, SimulatedHost
 
 START = datetime(2026, 8, 18, 10, 20, 30, tzinfo=UTC)
 MARK = "0123456789abcdef"
-OPTIONAL = {"updater", "containerd", "docker"}
+OPTIONAL = {"updater", "containerd", "docker", "lock"}
 """Sections that depend on what is on the host."""
 
 

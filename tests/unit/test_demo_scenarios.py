@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from collectors.errors import ConfigError
-from console.demo import scenes_host, scenes_update
+from console.demo import scenes_host, scenes_owners, scenes_update
 from console.demo.scenarios import SCENARIOS, SELECTABLE, parse_counts
 
 
 def test_all_scenarios_are_known_by_their_own_names() -> None:
     assert set(SCENARIOS) == set(scenes_update.SCENES) | set(scenes_host.SCENES)
-    assert set(SELECTABLE) - set(SCENARIOS) == {"hostile"}
+    assert set(SELECTABLE) - set(SCENARIOS) == {"hostile", *scenes_owners.SCENES}
     assert all(name == scenario.name for name, scenario in SELECTABLE.items())
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from console.keys import ACTIONS, MODES, Action, Home, actions_of, key_pairs, named
+from console.keys import ACTIONS, MODES, Action, Home, actions_of, key_pairs, named, places_of
+from console.ordering_words import GRAMMARS
 
 MANUAL = (Path(__file__).parents[2] / "docs/dashboard.md").read_text()
-PLACES = (Home.FLEET, Home.HOST, Home.HISTORY)
-KEPT_FOR_VERBS = frozenset("sabcuq")
+PLACES = tuple(home for home in Home if home not in (Home.APP, Home.HOSTS))
+VERBS = tuple(action for action in ACTIONS if action.verb)
 every = pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
 
 
@@ -27,7 +28,7 @@ def test_names_and_methods_are_used_once() -> None:
 
 @pytest.mark.parametrize("home", PLACES)
 def test_a_key_does_one_thing_in_a_place(home: Home) -> None:
-    actions = actions_of(home, Home.APP)
+    actions = actions_of(*places_of(home))
     twice = [
         (one.name, other.name) for one, other in combinations(actions, 2) if keys_of(one) & keys_of(other)
     ]
@@ -36,7 +37,7 @@ def test_a_key_does_one_thing_in_a_place(home: Home) -> None:
 
 @pytest.mark.parametrize("home", PLACES)
 def test_places_in_the_footer_are_used_once(home: Home) -> None:
-    places = [action.footer for action in actions_of(home, Home.APP) if action.footer]
+    places = [action.footer for action in actions_of(*places_of(home)) if action.footer]
     assert len(set(places)) == len(places)
 
 
@@ -50,9 +51,20 @@ def test_an_action_is_complete(action: Action) -> None:
     assert re.fullmatch(r"(\[[A-Z]+\]|[A-Z]+)?", action.argument)
 
 
-@every
-def test_keys_of_later_verbs_are_free(action: Action) -> None:
-    assert keys_of(action) & KEPT_FOR_VERBS == set()
+def test_verbs_are_where_hosts_are_and_nowhere_else() -> None:
+    assert {action.home for action in VERBS} == {Home.HOSTS}
+    assert {action.keys for action in VERBS if action.keys} == {"s", "a", "b", "c"}
+    assert Home.HOSTS in places_of(Home.FLEET)
+    assert Home.HOSTS in places_of(Home.HOST)
+    assert Home.HOSTS not in places_of(Home.HISTORY)
+    assert places_of(Home.APP) == (Home.APP,)
+
+
+def test_every_verb_has_its_words_and_every_word_its_verb() -> None:
+    assert {action.verb for action in VERBS} == set(GRAMMARS)
+    for action in VERBS:
+        grammar = GRAMMARS[action.verb or ""]
+        assert grammar.is_needed == bool(action.argument and not action.argument.startswith("["))
 
 
 @every

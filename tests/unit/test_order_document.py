@@ -17,7 +17,7 @@ from actions.orderbook import placed
 from actions.orders import Asked, Force, Phase, Verb
 from console.cli.following import _host_json
 from console.exit_codes import ExitCode
-from console.order_document import UNREACHED, exit_code, host_document, order_document
+from console.order_document import UNREACHED, exit_code, host_document, order_document, plan_digest
 from tests.unit.order_lab import NEW, OrderLab, use_lab_time
 
 __all__ = ["use_lab_time"]
@@ -173,6 +173,29 @@ def test_the_schema_refuses_a_host_without_a_key(lab: OrderLab, key: str) -> Non
     assert not VALIDATOR.is_valid(spoiled)
     spoiled = told | {"counts": {"sleeping": 1}}
     assert not VALIDATOR.is_valid(spoiled)
+
+
+def test_the_digest_of_a_plan_is_of_what_would_be_sent(lab: OrderLab) -> None:
+    told = dry_run(lab, STAGE)
+    sent = [(host["host"], host["command"]) for host in told["hosts"]]
+    assert told["plan_digest"] == plan_digest(sent) == plan_digest(sent[::-1])
+    assert told["plan_digest"] == dry_run(lab, STAGE)["plan_digest"], "the same plan, made again"
+    assert told["plan_digest"] != dry_run(lab, STAGE, "lab-1")["plan_digest"]
+    assert dry_run(lab, ACTIVATE)["plan_digest"] is None
+    (host, command), other = sent
+    assert len({plan_digest(one) for one in (sent, sent[:1], [(host, command + " "), other])}) == 3
+
+
+def test_an_order_keeps_the_digest_of_its_plan_to_its_end(lab: OrderLab) -> None:
+    before = dry_run(lab, STAGE)["plan_digest"]
+    assert carried_out(lab, STAGE)["plan_digest"] == before
+
+
+def test_a_host_that_moved_is_another_plan(lab: OrderLab) -> None:
+    before = dry_run(lab, STAGE)["plan_digest"]
+    lab.host().run(("systemctl", "reboot"), uid=0)
+    lab.life.advance(300)
+    assert dry_run(lab, STAGE)["plan_digest"] not in (before, None)
 
 
 CODES = [

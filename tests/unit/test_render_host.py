@@ -110,6 +110,8 @@ HOST: Json = {
         "required_marker": True,
         "will_reboot_by_itself": True,
         "foreign_order": None,
+        "owners": ["locksmithd"],
+        **dict.fromkeys(("pods", "lock", "lock_unread")),
     },
     "extensions": [
         {

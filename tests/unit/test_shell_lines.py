@@ -15,7 +15,8 @@ from console.board import Board, Look, Sweeping
 from console.foot_line import foot_line
 from console.head_line import Answered, alert_lines, count_answered, head_lines, head_zones, zone_words
 from console.help_text import SELECTING, help_lines
-from console.keys import MODES, Home, actions_of
+from console.keys import MODES, Home, actions_of, places_of
+from console.ordering_lock import State
 from console.rows import Alert, FleetView, HostRow
 from console.selection import parse
 from console.states import STATES
@@ -47,8 +48,14 @@ def alarms(board: Board = BOARD, answered: Answered = MOST, width: int = 120) ->
     return [plain(line).rstrip() for line in alert_lines(board, answered, None, LOOKS[0], width)]
 
 
-def foot(width: int, home: Home = Home.FLEET, trail: tuple[str, ...] = (), said: str = "") -> str:
-    return plain(foot_line((home, Home.APP), trail, said, Look(plain=True), width)).rstrip()
+def foot(
+    width: int,
+    home: Home = Home.FLEET,
+    trail: tuple[str, ...] = (),
+    said: str = "",
+    state: State = "locked",
+) -> str:
+    return plain(foot_line(places_of(home), trail, said, Look(plain=True), width, state)).rstrip()
 
 
 # The head
@@ -66,11 +73,11 @@ def test_the_head_says_fleet_modes_freshness_and_clock() -> None:
 @pytest.mark.parametrize(
     ("width", "right"),
     [
-        (116, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   Thu 03:12 Berlin"),
-        (100, "3,196 of 3,214 answered   14 s ago   read-only   Thu 03:12 Berlin"),
+        (130, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   Thu 03:12 Berlin"),
+        (116, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   03:12"),
         (80, "3,196/3,214  14 s  asking every 60 s  03:12"),
         (62, "3,196/3,214  14 s  03:12"),
-        (40, "03:12"),
+        (46, "03:12"),
     ],
 )
 def test_what_does_not_fit_is_said_shorter(width: int, right: str) -> None:
@@ -87,7 +94,7 @@ def test_a_fleet_never_asked_says_so() -> None:
 def test_the_mode_is_underlined_where_there_is_no_rule_or_no_colour() -> None:
     def underlined(look: Look, *, ruled: bool) -> bool:
         line = head_lines(BOARD, MOST, "history", look, 80, is_ruled=ruled)[0]
-        return bool(re.search(r"\x1b\[4;[0-9;]*mHistory", line))
+        return bool(re.search(r"\x1b\[4;[0-9;]*mHist", line))
 
     assert underlined(Look(), ruled=False)
     assert not underlined(Look(), ruled=True)
@@ -96,8 +103,8 @@ def test_the_mode_is_underlined_where_there_is_no_rule_or_no_colour() -> None:
 
 def test_a_click_finds_the_mode_under_it() -> None:
     (line,) = head(80, ruled=False)
-    found = {zone.mode: line[zone.start : zone.end] for zone in head_zones(BOARD, Look())}
-    assert found == {"fleet": "1 Fleet", "history": "6 History"}
+    found = {zone.mode: line[zone.start : zone.end] for zone in head_zones(BOARD, Look(), 80)}
+    assert found == {"fleet": "1 Fleet", "history": "6 Hist", "orders": "7 Ord"}
     assert tuple(found) == MODES
 
 
@@ -128,6 +135,26 @@ def test_answers_are_counted_fresh_and_silent() -> None:
 )
 def test_the_clock_names_its_zone(zone: ZoneInfo, words: str) -> None:
     assert zone_words(NOW.astimezone(zone)) == words
+
+
+def test_unlocked_is_said_in_every_width_and_warns_along_the_whole_rule() -> None:
+    def shown(width: int, board: Board = BOARD) -> list[str]:
+        return head_lines(board, MOST, "fleet", Look(), width, is_ruled=True, unlocked="5 min")
+
+    for width in range(60, 200):
+        line = plain(shown(width)[0])
+        assert " UNLOCKED 5 min " in line
+        assert "read-only" not in line
+        assert cells(line) <= width
+    assert " UNLOCKED 5 min " in plain(shown(100, replace(BOARD, view=replace(VIEW, rows=())))[0])
+    rule = shown(120)[1]
+    assert set(CODE.findall(rule)) == {"0", "38;2;251;173;20"}
+    assert plain(rule) == "─" * 8 + "━" * 7 + "─" * 105
+
+
+def test_unlocked_without_colour_is_reversed() -> None:
+    line = head_lines(BOARD, MOST, "fleet", Look(plain=True), 80, is_ruled=False, unlocked="under 1 min")[0]
+    assert "\x1b[1;7m UNLOCKED under 1 min \x1b[0m" in line
 
 
 # Alarms
@@ -198,20 +225,39 @@ def test_the_foot_names_the_keys_of_the_place_in_their_order() -> None:
     assert foot(140).startswith(
         " space mark   enter open   f fold   ! attention   w reboots   / filter   g group"
     )
-    assert foot(140).endswith("read-only")
+    assert foot(140).endswith("u unlock to change")
     assert foot(140, Home.HISTORY).startswith(
         " ← earlier   → later   enter go there   z span   : command   ? help"
     )
 
 
+@pytest.mark.parametrize("state", ["locked", "open", "past"])
 @pytest.mark.parametrize("width", range(24, 160, 4))
-def test_no_word_of_the_foot_is_cut_and_help_stays(width: int) -> None:
-    line = foot(width)
-    wanted = [f"{one.key_words} {one.label}" for one in actions_of(Home.FLEET, Home.APP) if one.footer]
+def test_no_word_of_the_foot_is_cut_and_help_stays(width: int, state: State) -> None:
+    line = foot(width, state=state)
+    actions = actions_of(*places_of(Home.FLEET))
+    wanted = [f"{one.key_words} {one.label}" for one in actions if one.footer]
+    unlock = {"locked": ["u unlock to change", "u unlock"], "open": ["u lock"], "past": ["read-only"]}[state]
     for words in re.split(r" {2,}", line.strip()):
-        assert words in [*wanted, "read-only"]
+        assert words in [*wanted, *unlock]
     assert len(line) < width
     assert "? help" in line
+
+
+def test_verbs_are_in_the_foot_once_they_can_be_asked_for() -> None:
+    verbs = "s stage   a activate   b roll back   c channel"
+    assert verbs in foot(160, state="open")
+    assert foot(160, state="open").endswith("u lock")
+    for state in ("locked", "past"):
+        assert not {"stage", "activate"} & set(foot(160, state=state).split())
+    assert foot(160, state="past").endswith("read-only")
+    assert foot(160, Home.HISTORY, state="open").count("stage") == 0
+    assert foot(80, state="open").startswith(" space mark  s stage  a activate")
+    line = foot(160, Home.HOST, ("fleet", "edge-fra-014", "facts"), state="open")
+    assert verbs.replace("   ", "  ") in line.replace("   ", "  ")
+    assert line.endswith(" UNLOCKED    u lock   fleet › edge-fra-014 › facts")
+    narrow = foot(80, Home.HOST, ("fleet", "edge-fra-014", "facts"), state="open")
+    assert " UNLOCKED    fleet › " in narrow
 
 
 def test_the_way_here_stands_at_the_end() -> None:
@@ -234,7 +280,7 @@ def test_arrows_have_names_in_ascii() -> None:
 @pytest.mark.parametrize("home", Home)
 def test_help_names_every_action_and_every_state(home: Home) -> None:
     text = "\n".join(map(plain, help_lines(home, Look(), 120)))
-    assert [one.name for one in actions_of(home, Home.APP) if one.name not in text] == []
+    assert [one.name for one in actions_of(*places_of(home)) if one.name not in text] == []
     assert [style.word for style in STATES.values() if f"{style.glyph} {style.word}" not in text] == []
     for words in ("A►", "B→", "×", "a part that is not zero gets at least one cell", "needs:attention"):
         assert words in text

@@ -1,5 +1,6 @@
-"""locksmithd: what reboots a staged host, in its window; and the little of locksmithctl without etcd.
+"""locksmithd: what reboots a staged host, in its window; and the little of locksmithctl beside it.
 
+The lock in etcd is the host's own copy of it: no other host moves it, this one takes and returns its place.
 Once it saw NEED_REBOOT it does not look again: only stopping it, or a boot, ends what it set out to do.
 Source: flatcar/locksmith:{locksmithctl,pkg/coordinatorconf}@5b2275e.
 """
@@ -10,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from collectors.errors import ParseError
-from collectors.facts import Coordinator, CoordinatorState, Operation, Unit
+from collectors.facts import Coordinator, CoordinatorState, LockState, Operation, Unit
 from collectors.parse.locksmith import RebootWindow, in_window, next_opening, parse_window
 from console.demo.live.kinds import Power, Reply, Scope, What
 from console.demo.live.machine import LOCKSMITHD_UNIT, Machine, Process
-from console.demo.world import Bus
+from console.demo.tools import ENDPOINTS, lock_status, no_etcd
+from console.demo.world import Bus, SimulatedHost
 
 _RESTART_S = 10.0
 _KNOWN = ("reboot", "etcd-lock", "off")
-_ENDPOINTS = "http://127.0.0.1:2379,http://127.0.0.1:4001"
 _ABSENT = "The name com.coreos.update1 was not provided by any .service files"
 _SUBCOMMANDS = ("status", "lock", "unlock", "set-max", "reboot")
 _FLAGS = {
@@ -77,6 +78,7 @@ class Locksmithd:
             f'locksmithd starting currentOperation="{operation}" strategy="{self._strategy}"',
         )
         self._coordinate(CoordinatorState.RUNNING)
+        self._return_lock()
         if operation is Operation.NEED_REBOOT:
             self.need_reboot()
 
@@ -113,8 +115,7 @@ class Locksmithd:
             self._die(f"unknown strategy: {self._strategy}")
             return
         wait = 10.0
-        while self._strategy == "etcd-lock":
-            trouble = f"no etcd endpoints available, tried: {_ENDPOINTS}"
+        while self._strategy == "etcd-lock" and (trouble := self._take_lock()):
             machine.tell(LOCKSMITHD_UNIT, f"Failed to acquire lock: {trouble}. Retrying in {int(wait)}s.")
             yield wait
             wait = min(2 * wait, 300.0)
@@ -124,6 +125,29 @@ class Locksmithd:
         was_on = machine.power is Power.ON
         if self._reboot("locksmithd") is None and was_on:
             machine.record(What.LOCKSMITHD_REBOOTED, machine.state.engine.new_version)
+
+    def _take_lock(self) -> str | None:
+        """Take a place of the lock, or say what stands against it; a place that it has already will do."""
+        state = self._m.state
+        lock, own = state.lock, state.hardware.machine_id
+        if lock is None:
+            return f"no etcd endpoints available, tried: {ENDPOINTS}"
+        if own in lock.holders:
+            return None
+        if lock.available <= 0:
+            return "semaphore is at 0"
+        holders = tuple(sorted((*lock.holders, own)))
+        self._m.state = replace(state, lock=LockState(lock.available - 1, lock.max, holders))
+        return None
+
+    def _return_lock(self) -> None:
+        """What the boot before took, a daemon gives back when it starts."""
+        state = self._m.state
+        lock, own = state.lock, state.hardware.machine_id
+        if self._strategy == "etcd-lock" and lock is not None and own in lock.holders:
+            holders = tuple(holder for holder in lock.holders if holder != own)
+            self._m.state = replace(state, lock=LockState(lock.available + 1, lock.max, holders))
+            self._m.tell(LOCKSMITHD_UNIT, "Unlocked existing lock for this machine")
 
     def _wait_for(self, window: RebootWindow) -> Process:
         machine = self._m
@@ -164,9 +188,9 @@ class Locksmithd:
         machine.after(_RESTART_S, self._scope, self.start)
 
 
-def locksmithctl(argv: tuple[str, ...], uid: int) -> Reply:
-    """Without etcd, which these hosts do not have."""
-    endpoints, rest = _ENDPOINTS, list(argv)
+def locksmithctl(host: SimulatedHost, argv: tuple[str, ...], uid: int) -> Reply:
+    """`status` where the host has an etcd; all else as without one."""
+    endpoints, rest = ENDPOINTS, list(argv)
     while rest and rest[0].startswith("-"):
         flag = rest.pop(0).lstrip("-")
         if flag in ("h", "help"):
@@ -185,5 +209,6 @@ def locksmithctl(argv: tuple[str, ...], uid: int) -> Reply:
         return Reply(text.encode(), b"", 2)
     if rest[0] == "reboot" and uid != 0:
         return Reply(b"", b"Must be root to initiate reboot.\n", 1)
-    text = f"Error initializing etcd client: no etcd endpoints available, tried: {endpoints}\n"
-    return Reply(b"", text.encode(), 1)
+    if rest[0] == "status" and host.lock is not None and endpoints == ENDPOINTS:
+        return Reply(lock_status(host).content)
+    return Reply(b"", no_etcd(endpoints).encode(), 1)

@@ -294,7 +294,7 @@ def programs() -> dict[str, Program]:
         "cgpt": cgpt.cgpt,
         "rootdev": cgpt.rootdev,
         "flatcar-update": flatcar_update.flatcar_update,
-        "locksmithctl": lambda body, call: locksmith.locksmithctl(call.args, call.uid),
+        "locksmithctl": lambda body, call: locksmith.locksmithctl(body.machine.state, call.args, call.uid),
         "systemctl": systemd.systemctl,
         "systemd-run": transient.systemd_run,
         "systemd-inhibit": transient.systemd_inhibit,

@@ -1,0 +1,388 @@
+"""Carries a rollout out: one process, by lease. What `fleetctl run ID` runs for one.
+
+The state machine decides (actions.rollout); here its child orders are carried out side by side, hosts are
+looked at and gates asked, and what they tell is fed back. Nothing is remembered here that is not in the
+store: a process that takes over looks at what stands there, and never sends again what may have been sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from actions import gates, order_tables, rollout_tables
+from actions.engine import encode, instant
+from actions.evidence_case import is_well
+from actions.gate_judging import judge
+from actions.gates import SeenHost
+from actions.leases import Busy, claim, give_back, renew
+from actions.looking import Basis, Looker
+from actions.order_rows import HostRow
+from actions.orderbook import Book, placed, step_of
+from actions.orders import Asked, Baseline, Phase, Placed, Step, Verb
+from actions.policy_look import Look
+from actions.rollout import is_over
+from actions.rollout_book import News, RolloutBook, Wanted
+from actions.rollout_model import HostPhase, RolloutState
+from actions.rollout_plan import ActionKind
+from actions.rollout_talk import (
+    AskGate,
+    CallBack,
+    GateTold,
+    LookAt,
+    OrderStage,
+    OrderTold,
+    Request,
+    RequestKind,
+    Seen,
+    Tell,
+    Tick,
+)
+from actions.runner import LEASE_S, RENEW_S, Going, Runner, Tools, as_one
+from collectors import tables
+from collectors.fleet_model import GateKind
+from collectors.observation import Answer
+
+TICK_S = 2.0
+SETTLE_EVERY_S = 60.0
+"""Between two looks at hosts whose order's outcome nobody knows."""
+LOOK_AGAIN_S = 15.0
+"""A second look so soon after the first tells nothing new."""
+LOOKS_AT_ONCE = 64
+_ENDS = {
+    Phase.DONE: OrderStage.DONE,
+    Phase.ALREADY: OrderStage.ALREADY,
+    Phase.REFUSED: OrderStage.REFUSED,
+    Phase.NOT_SENT: OrderStage.NOT_SENT,
+    Phase.SKIPPED: OrderStage.NOT_SENT,
+    Phase.FAILED: OrderStage.FAILED,
+    Phase.UNKNOWN: OrderStage.UNKNOWN,
+}
+_ON_THE_WAY = {Phase.INTENT: OrderStage.ISSUED, Phase.SENT: OrderStage.AWAITING}
+_GOING = {Going.DRAINING: OrderStage.DRAINING, Going.BOOTED: OrderStage.VERIFYING}
+_baseline = msgspec.json.Decoder(Baseline).decode
+
+
+@dataclass(slots=True)
+class Child:
+    """A child order that is carried out now."""
+
+    order: Placed
+    task: asyncio.Task[None]
+    has_issued: bool = False
+
+
+class Engine:
+    """One rollout, to its end. Raises Busy where another process runs it."""
+
+    def __init__(
+        self,
+        conn: sqlite3.Connection,
+        rollout_id: str,
+        tools: Tools,
+        told: Callable[[Tell], None] = lambda tell: None,
+    ) -> None:
+        self.conn = conn
+        self.id = rollout_id
+        self._tools = tools
+        self._told = told
+        self._inbox: list[News] = []
+        self._children: dict[str, Child] = {}
+        self._looking: set[str] = set()
+        self._looked_at: dict[str, float] = {}
+        self._settling: dict[str, float] = {}
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._salt = bytes.fromhex(tables.setting(conn, "salt") or "")
+
+    @property
+    def book(self) -> RolloutBook:
+        return self._book
+
+    async def run(
+        self, *, dispatches: bool = True, until: Callable[[RolloutBook], bool] | None = None
+    ) -> None:
+        """Until it is over, or `until` says so once nothing is on its way. Without `dispatches` it is paused,
+        and what was sent is followed.
+
+        Raises Busy before anything is done, tables.LeaseLost when another process takes over.
+        """
+        lease = claim(self.conn, f"rollout {self.id}", LEASE_S)
+        try:
+            self._book = RolloutBook(self.conn, self.id, lease, self._tools.clock, self._told)
+            basis = replace(self._tools.basis, own_windows=self._book.plan.windows)
+            self._tools = replace(self._tools, basis=basis)
+            self._looker = Looker(self.conn, self._tools.transport, basis, self._tools.clock)
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                keeper = group.create_task(self._keep_lease())
+                if not dispatches:
+                    self._pause()
+                self._reconcile()
+                await self._loop(until, dispatches=dispatches)
+                keeper.cancel()
+        except BaseExceptionGroup as group_error:
+            raise as_one(group_error, self.id) from group_error
+        finally:
+            give_back(self.conn, lease)
+
+    async def _keep_lease(self) -> None:
+        lease = self._book.book.lease
+        assert lease is not None, "an engine has its lease as long as it runs"
+        while True:
+            await asyncio.sleep(RENEW_S)
+            renew(self.conn, lease, LEASE_S)
+
+    async def _loop(self, until: Callable[[RolloutBook], bool] | None, *, dispatches: bool) -> None:
+        while True:
+            news, self._inbox = [*self._inbox, News(Tick())], []
+            for wanted in self._book.take(news):
+                self._do(wanted)
+            self._settle_unknown()
+            is_quiet = not self._children and not self._inbox and not self._looking
+            if is_over(self._book.rollout) and is_quiet:
+                return
+            if is_quiet and (not dispatches or (until is not None and until(self._book))):
+                return
+            await self._tools.clock.sleep(TICK_S)
+
+    def _pause(self) -> None:
+        if self._book.rollout.state in (
+            RolloutState.RUNNING,
+            RolloutState.APPROVED,
+            RolloutState.ROLLING_BACK,
+        ):
+            why = f"its process ended; `fleetctl run {self.id}` and resume go on"
+            self._inbox.append(News(Request(RequestKind.PAUSE, "fleetctl", why)))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
+
+    def _do(self, wanted: Wanted) -> None:
+        match wanted:
+            case Placed():
+                (row,) = order_tables.order_hosts(self.conn, wanted.id)
+                self._carry(wanted, row.host)
+            case CallBack():
+                self._call_back(wanted)
+            case LookAt():
+                if wanted.host not in self._looking:
+                    self._looking.add(wanted.host)
+                    self._start(self._look_at(wanted.host))
+            case AskGate():
+                self._start(self._ask(wanted))
+
+    # -- child orders -------------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        """Child orders that were left open are gone on with; ends that were not told are told."""
+        for row in order_tables.consequences(self.conn, self.id):
+            order = placed(row)
+            for item in order_tables.order_hosts(self.conn, order.id):
+                if item.host not in self._book.plan.by_name:
+                    continue
+                if order.ended_at is None:
+                    self._carry(order, item.host)
+                elif self._book.rollout.hosts[item.host].order_id == order.id:
+                    self._tell_end(order, item)
+
+    def _carry(self, order: Placed, host: str) -> None:
+        self._children[host] = Child(order, self._start(self._carry_out(order, host)))
+
+    async def _carry_out(self, order: Placed, host: str) -> None:
+        tools = replace(
+            self._tools,
+            basis=self._basis_of(order),
+            told=lambda row: self._child_told(order, row),
+            went=lambda row, going: self._tell_stage(order, row.host, _GOING[going]),
+            permit=lambda name: self._book.why_not(name, order.asked),
+        )
+        try:
+            await Runner(Book(self.conn), order, tools).run()
+        except Busy:
+            await self._watch(order)
+        except asyncio.CancelledError:
+            if not self._is_called_back(host):
+                raise
+            self._book.call_off(order, host, "the rollout called it back")
+        finally:
+            self._children.pop(host, None)
+        (row,) = order_tables.order_hosts(self.conn, order.id)
+        self._tell_end(order, row)
+
+    def _basis_of(self, order: Placed) -> Basis:
+        """The way back from a bad release waits for no window."""
+        kind, basis = self._book.plan.action.kind, self._tools.basis
+        is_way_back = order.asked.verb is Verb.ROLL_BACK and kind is not ActionKind.ROLL_BACK
+        return replace(basis, own_windows=()) if is_way_back else basis
+
+    async def _watch(self, order: Placed) -> None:
+        """Another process follows it to its end."""
+        while True:
+            row = order_tables.one_order(self.conn, order.id)
+            if row is None or row.ended_at is not None:
+                return
+            await self._tools.clock.sleep(TICK_S)
+
+    def _child_told(self, order: Placed, row: HostRow) -> None:
+        self._tools.told(row)
+        stage = _ON_THE_WAY.get(row.phase)
+        if stage is None or row.order_id != order.id:
+            return
+        if row.host in self._children:
+            self._children[row.host].has_issued = True
+        if stage is OrderStage.ISSUED:
+            self._book.keep_baseline(row.host, step_of(row))
+        self._tell_stage(order, row.host, stage)
+
+    def _tell_stage(self, order: Placed, host: str, stage: OrderStage) -> None:
+        self._inbox.append(News(OrderTold(host, order.id, order.asked.verb, stage)))
+
+    def _tell_end(self, order: Placed, row: HostRow) -> None:
+        stage = _ENDS.get(row.phase)
+        if stage is None:
+            return
+        code, text = row.code or "", row.text or ""
+        other = self._other_version(order, row)
+        if other is not None:
+            stage, code = OrderStage.FAILED, "wrong-version"
+            text = f"the server offered {other}, not {self._book.plan.action.version}"
+        self._inbox.append(News(OrderTold(row.host, order.id, order.asked.verb, stage, code, text)))
+
+    def _other_version(self, order: Placed, row: HostRow) -> str | None:
+        """What was staged instead, where the server was asked for what it offers."""
+        if order.asked.verb is not Verb.STAGE or order.asked.version is not None or row.code != "staged":
+            return None
+        found = msgspec.json.decode(row.evidence or "{}").get("version")
+        return str(found) if found is not None and found != self._book.plan.action.version else None
+
+    def _call_back(self, wanted: CallBack) -> None:
+        """End a child order that has not issued; lock and drain are given back on its way out."""
+        child = self._children.get(wanted.host)
+        if child is not None and not child.has_issued:
+            child.task.cancel()
+
+    def _is_called_back(self, host: str) -> bool:
+        return self._book.rollout.hosts[host].is_called_back
+
+    def _settle_unknown(self) -> None:
+        """Look once more at hosts whose order's outcome nobody knows."""
+        now_s = self._tools.clock.now().timestamp()
+        counts = self._book.rollout.counts
+        if not counts.get(HostPhase.UNKNOWN) and not counts.get(HostPhase.MISSING):
+            return
+        for name, state in self._book.rollout.hosts.items():
+            is_open = state.phase in (HostPhase.UNKNOWN, HostPhase.MISSING) and state.verb is None
+            if not is_open or state.order_id is None or name in self._children:
+                continue
+            if now_s - self._settling.get(name, float("-inf")) < SETTLE_EVERY_S:
+                continue
+            self._settling[name] = now_s
+            row = order_tables.one_order(self.conn, state.order_id)
+            if row is not None and row.ended_at is not None:
+                order = placed(row)
+                self._children[name] = Child(order, self._start(self._settle(order, name)), has_issued=True)
+
+    async def _settle(self, order: Placed, host: str) -> None:
+        try:
+            await Runner(Book(self.conn), order, replace(self._tools, told=self._tools.told)).run(
+                dispatches=False
+            )
+        except Busy:
+            return
+        finally:
+            self._children.pop(host, None)
+        (row,) = order_tables.order_hosts(self.conn, order.id)
+        if row.phase is not Phase.UNKNOWN:
+            self._tell_end(order, row)
+
+    # -- looks --------------------------------------------------------------------------------
+
+    async def _look_at(self, host: str) -> None:
+        try:
+            await self._inbox_look(host)
+        finally:
+            self._looking.discard(host)
+
+    async def _inbox_look(self, host: str) -> None:
+        look = await self._look(host)
+        facts = look.facts
+        if facts is None:
+            why = look.seen.detail if not isinstance(look.seen, Answer) else "not read"
+            self._inbox.append(News(Seen(host, None, why=why)))
+            return
+        well = is_well(self._step(host, look), look)
+        why = "" if well else "not confirmed, or worse than before the rollout touched it"
+        self._inbox.append(News(Seen(host, well, facts.os.version_id, facts.identity.boot_id, why)))
+
+    async def _look(self, host: str) -> Look:
+        clock = self._tools.clock
+        since_s = clock.now().timestamp() - self._looked_at.get(host, float("-inf"))
+        if since_s < LOOK_AGAIN_S:
+            await clock.sleep(LOOK_AGAIN_S - since_s)
+        async with self._looks:
+            look = await self._looker.look(host, self._turning, decides=False)
+        self._looked_at[host] = clock.now().timestamp()
+        return look
+
+    @property
+    def _turning(self) -> Asked:
+        return self._book.plan.turning
+
+    def _step(self, host: str, look: Look) -> Step:
+        """What its look is compared with: how it was before this rollout touched it."""
+        found = rollout_tables.baselines(self.conn, self.id).get(host)
+        machine_id = self._book.plan.by_name[host].machine_id
+        if machine_id is None and look.facts is not None:
+            machine_id = look.facts.identity.machine_id
+        baseline = _baseline(found) if found is not None else Baseline()
+        return Step(host, Phase.PLANNED, machine_id=machine_id, baseline=baseline)
+
+    # -- gates --------------------------------------------------------------------------------
+
+    async def _ask(self, wanted: AskGate) -> None:
+        gate = next(gate for gate in self._book.plan.gates if gate.name == wanted.gate)
+        states: list[SeenHost] = []
+        if gate.kind in (GateKind.HEALTH, GateKind.CONTRACT):
+            states = await self._host_states(gate.kind, wanted.cohort)
+        answer = await gates.ask_gate(gate, salt=self._salt, host_states=states)
+        judged = judge(gate, answer)
+        raw = encode(answer).decode()
+        digest = sha256(raw.encode()).hexdigest()
+        at = instant(self._tools.clock.now())
+        told = {"verdict": str(judged.verdict), "text": judged.text, "digest": digest}
+
+        def write(conn: sqlite3.Connection) -> None:
+            rollout_tables.add_gate_answer(conn, self.id, at, wanted.cohort, gate.name, told, raw)
+
+        number = self._book.rollout.current
+        cohorts = self._book.plan.cohorts
+        if number < len(cohorts) and cohorts[number].name == wanted.cohort:  # else nobody asks any more
+            self._inbox.append(News(GateTold(gate.name, judged.verdict, digest, judged.text), write))
+
+    async def _host_states(self, kind: GateKind, cohort: str) -> list[SeenHost]:
+        """Every done host of a cohort, looked at now."""
+        plan, rollout = self._book.plan, self._book.rollout
+        number = next(place for place, item in enumerate(plan.cohorts) if item.name == cohort)
+        names = [
+            own.name
+            for own in plan.by_cohort[number]
+            if rollout.hosts[own.name].phase in (HostPhase.DONE, HostPhase.EXCEPTION)
+        ]
+
+        async def one(name: str) -> SeenHost:
+            look = await self._look(name)
+            if look.facts is None:
+                return SeenHost(name, None, "it does not answer")
+            step = self._step(name, look)
+            if kind is GateKind.CONTRACT and step.baseline is not None:
+                return gates.contract(name, step.baseline, look.facts)
+            well = is_well(step, look)
+            return SeenHost(name, well, "" if well else "not confirmed, or worse than before")
+
+        return list(await asyncio.gather(*(one(name) for name in names)))
