@@ -108,6 +108,8 @@ class Plan:
     source: Source = Source.EXACT
     gates: tuple[Gate, ...] = ()
     forced: Mapping[Force, str] = field(default_factory=dict)
+    accept_drop: tuple[str, ...] = ()
+    """Extensions that may be lost."""
     selection: str = ""
     snapshot: str = ""
     """Digest of what the plan was made from."""
@@ -120,7 +122,7 @@ class Plan:
         if self.action.kind is not ActionKind.RELEASE:
             return None
         version = self.action.version if self.source is Source.EXACT else None
-        return Asked(Verb.STAGE, version=version, forces=self.forced)
+        return Asked(Verb.STAGE, version=version, forces=self.forced, accept_drop=self.accept_drop)
 
     @property
     def turning(self) -> Asked:

@@ -38,6 +38,7 @@ class PlanWish:
     quiet: bool | None = None
     follows: bool = False
     rollback_of: str | None = None
+    accept_drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def make_plan(plan_id: str, wish: PlanWish, known: Known, now: datetime) -> Plan
     """The plan, whatever is wrong with it."""
     inputs = inputs_of(wish.template, wish.windows, known.hosts, known.matches)
     template = without_canaries(wish.template) if wish.follows else wish.template
-    care = Care(wish.action, tuple(wish.forced), template.self_update, wish.quiet)
+    care = Care(wish.action, tuple(wish.forced), template.self_update, wish.quiet, wish.accept_drop)
     stored = {item.host.name: item for item in known.hosts}
     seen = {item.host.name: preview_host(item, care, known.feed, now) for item in known.hosts}
     labels = {item.host.name: dict(item.host.labels) for item in known.hosts}
@@ -168,6 +169,7 @@ def _plan(
         template.source,
         template.gates,
         dict(wish.forced),
+        wish.accept_drop,
         wish.selection,
         rollback_of=wish.rollback_of,
     )

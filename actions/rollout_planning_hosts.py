@@ -86,6 +86,7 @@ class Care:
     quiet: bool | None = None
     """Switch updates off before anything else: on every host, on none; None: where the fleet file does not
     say that the host updates by itself."""
+    accept_drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _skip(stored: Stored, look: Look, care: Care) -> tuple[SkipReason | None, st
     if action.reboots and stored.hold is not None and Force.HOLD not in care.forced:
         return SkipReason.HELD, stored.hold
     if action.kind is ActionKind.RELEASE:
-        for item in _refusals(look, action):
+        for item in _refusals(look, care):
             if item.code in _SKIPS:
                 return _SKIPS[item.code], item.text
     if action.kind is ActionKind.ROLL_BACK and action.version and stored.pin not in (None, action.version):
@@ -173,10 +174,12 @@ def _already(facts: HostFacts, action: RolloutAction) -> str:
     return f"it runs {action.version}" if runs and not has_staged(facts) else ""
 
 
-def _refusals(look: Look, action: RolloutAction) -> tuple[Refusal, ...]:
+def _refusals(look: Look, care: Care) -> tuple[Refusal, ...]:
+    action = care.action
     match action.kind:
         case ActionKind.RELEASE:
-            return tuple(against_stage(Asked(Verb.STAGE, version=action.version), look))
+            stage = Asked(Verb.STAGE, version=action.version, accept_drop=care.accept_drop)
+            return tuple(against_stage(stage, look))
         case ActionKind.CHANNEL:
             return tuple(against_channel(Asked(Verb.CHANNEL, channel=action.channel), look))
     return ()
@@ -229,7 +232,7 @@ def _notes(stored: Stored, look: Look, care: Care) -> Iterator[Note]:
     if care.action.reboots:
         for owner in (item for item in owners(facts) if item is not Owner.LOCKSMITHD):  # we hold that one
             yield Note(f"owner-{owner}", f"{owner_words(facts, owner)} may reboot it too")
-    for item in _refusals(look, care.action):
+    for item in _refusals(look, care):
         if item.code not in _SKIPS and item.code not in _PASSING:
             yield Note(item.code, f"would be refused as it was seen: {item.text}")
     if care.action.kind is ActionKind.RELEASE:

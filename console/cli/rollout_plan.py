@@ -69,6 +69,9 @@ _OPTIONS = (
         " hosts to update by themselves.",
     ),
     click.option("--accept-self-update", metavar="REASON", help="Hosts may update before their turn."),
+    click.option(
+        "--accept-drop", multiple=True, metavar="NAME", help="An extension that may be lost. May be repeated."
+    ),
     click.option("--prometheus-url", metavar="URL", help="For gates that do not say which one to ask."),
     click.option(
         "--force",
@@ -124,6 +127,7 @@ def _asking(whole: Whole, options: dict[str, Any], overrides: Overrides, forced:
         forced,
         options["quiet"],
         options["follows"],
+        tuple(options["accept_drop"]),
     )
 
 

@@ -52,6 +52,7 @@ class Asking:
     forced: Mapping[Force, str] = field(default_factory=dict)
     quiet: bool | None = None
     follows: bool = False
+    accept_drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def plan_from(whole: Whole, plan_id: str, asking: Asking, now: datetime) -> Plan
         dict(asking.forced),
         asking.quiet,
         asking.follows,
+        accept_drop=asking.accept_drop,
     )
     known = Known(
         fleet.name,
