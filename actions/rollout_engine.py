@@ -322,9 +322,10 @@ class Engine:
 
     async def _look(self, host: str) -> Look:
         clock = self._tools.clock
+        again_s = min(LOOK_AGAIN_S, max(TICK_S, self._book.plan.settle_s / 4))
         since_s = clock.now().timestamp() - self._looked_at.get(host, float("-inf"))
-        if since_s < LOOK_AGAIN_S:
-            await clock.sleep(LOOK_AGAIN_S - since_s)
+        if since_s < again_s:
+            await clock.sleep(again_s - since_s)
         async with self._looks:
             look = await self._looker.look(host, self._turning, decides=False)
         self._looked_at[host] = clock.now().timestamp()

@@ -17,7 +17,8 @@ from actions.rollout_orders import moved_by_itself
 from actions.rollout_plan import ActionKind, SkipReason
 from actions.rollout_talk import LookAt, Said, Seen
 
-SETTLE_LOOK_S = 60.0
+SETTLE_LOOK_S, SOONEST_LOOK_S = 60.0, 5.0
+"""Between two looks at hosts that settle; of a short settle time twice in it."""
 SOAK_LOOK_S = 300.0
 FRESH_S = 150.0
 """A look so much older than the end of a settle time still counts for it."""
@@ -124,7 +125,7 @@ def pass_time(desk: Desk) -> None:
 
 def _ask_looks(desk: Desk) -> None:
     now = desk.now.steady
-    if desk.waited_s(desk.r.looks_at) >= SETTLE_LOOK_S:
+    if desk.waited_s(desk.r.looks_at) >= min(SETTLE_LOOK_S, max(SOONEST_LOOK_S, desk.plan.settle_s / 2)):
         desk.r = replace(desk.r, looks_at=now)
         for name in desk.r.disturbed:
             host = desk.host(name)
