@@ -25,6 +25,8 @@ from collectors import tables
 
 LOCK_POLL_S = 5.0
 """Between two tries for a lock that another host of the same order still has."""
+ASKED_TRIES = 5
+"""So often it is asked again while hosts of the same order ask too, and nobody is known to have it."""
 TRIES = 3
 """To give something back; each is safe to repeat."""
 RETRY_S = 5.0
@@ -85,9 +87,15 @@ class Around:
         machine_id = step.machine_id or ""
         command = f"FleetLock pre-reboot group={lock.group} id={machine_id or '-'}"
         taken = self._begin(host, What.LOCK, command, machine_id)
+        tries = 0
         while True:
+            waits_for = self._others(host)
             answer = await fleetlock.pre_reboot(lock, machine_id)
-            if answer.word is not LockWord.FULL or not self._have_others(host):
+            tries += 1
+            waits_for |= self._others(host)
+            if answer.word is not LockWord.FULL or not (
+                Hold.HELD in waits_for or (waits_for and tries < ASKED_TRIES)
+            ):
                 break
             await self._clock.sleep(LOCK_POLL_S)
         match answer.word:
@@ -105,13 +113,14 @@ class Around:
         self._end(taken, code, answer.text, is_over=True)
         return _not_sent(code, answer.text)
 
-    def _have_others(self, host: str) -> bool:
-        """Whether other hosts of this order have the lock: they will give it back."""
-        return any(
-            taken.order_id == self._order.id and taken.host != host and taken.state is Hold.HELD
+    def _others(self, host: str) -> set[Hold]:
+        """How it stands with the lock for other hosts of this order: those that have it will give it back,
+        those that ask for it may have it."""
+        return {
+            taken.state
             for taken in taking_tables.takings(self._book.conn)
-            if taken.what is What.LOCK
-        )
+            if taken.what is What.LOCK and taken.order_id == self._order.id and taken.host != host
+        } & {Hold.HELD, Hold.ASKED}
 
     async def _drain(self, host: str) -> Outcome | None:
         wanted = self._basis.fleet.hooks

@@ -96,7 +96,9 @@ class Engine:
         self._children: dict[str, Child] = {}
         self._looking: set[str] = set()
         self._looked_at: dict[str, float] = {}
-        self._settling: dict[str, float] = {}
+        self._settled_at: dict[str, float] = {}
+        self._settles: set[str] = set()
+        """Hosts whose unknown outcome is looked at once more; that never ends, and holds nothing up."""
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._salt = bytes.fromhex(tables.setting(conn, "salt") or "")
 
@@ -144,7 +146,7 @@ class Engine:
             for wanted in self._book.take(news):
                 self._do(wanted)
             self._settle_unknown()
-            is_quiet = not self._children and not self._inbox and not self._looking
+            is_quiet = not self._children and not self._inbox
             if is_over(self._book.rollout) and is_quiet:
                 return
             if is_quiet and (not dispatches or (until is not None and until(self._book))):
@@ -278,15 +280,15 @@ class Engine:
             return
         for name, state in self._book.rollout.hosts.items():
             is_open = state.phase in (HostPhase.UNKNOWN, HostPhase.MISSING) and state.verb is None
-            if not is_open or state.order_id is None or name in self._children:
+            if not is_open or state.order_id is None or name in self._children or name in self._settles:
                 continue
-            if now_s - self._settling.get(name, float("-inf")) < SETTLE_EVERY_S:
+            if now_s - self._settled_at.get(name, float("-inf")) < SETTLE_EVERY_S:
                 continue
-            self._settling[name] = now_s
+            self._settled_at[name] = now_s
             row = order_tables.one_order(self.conn, state.order_id)
             if row is not None and row.ended_at is not None:
-                order = placed(row)
-                self._children[name] = Child(order, self._start(self._settle(order, name)), has_issued=True)
+                self._settles.add(name)
+                self._start(self._settle(placed(row), name))
 
     async def _settle(self, order: Placed, host: str) -> None:
         try:
@@ -296,7 +298,7 @@ class Engine:
         except Busy:
             return
         finally:
-            self._children.pop(host, None)
+            self._settles.discard(host)
         (row,) = order_tables.order_hosts(self.conn, order.id)
         if row.phase is not Phase.UNKNOWN:
             self._tell_end(order, row)

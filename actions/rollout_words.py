@@ -140,6 +140,8 @@ def stall_cause(plan: Plan, r: Rollout, now: Now) -> str | None:
         soak_s = soak_ends(plan, r)
         ends = cohort.settled_at + timedelta(seconds=soak_s) if cohort.settled_at else now.steady
         planned = cohort.phase is CohortPhase.SOAKING and ends > now.steady
+        if cohort.phase is CohortPhase.SOAKING:  # after it everything is looked at once more
+            still_s = min(still_s, (now.steady - ends).total_seconds())
     busy = r.orders or any(r.hosts[name].phase is HostPhase.SETTLING for name in r.disturbed)
     if not busy and not planned:
         cause = _standing_cause(plan, r, now)

@@ -302,6 +302,7 @@ class FleetApp(RunningShell):
             Home.FLEET: self.fleet,
             Home.HISTORY: self.history,
             Home.ORDERS: self.orders,
+            Home.ROLLOUTS: self.rollouts,
         }
         place = self.host_screen if action.home is Home.HOST else places[action.home]
         if place is None:

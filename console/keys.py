@@ -20,6 +20,7 @@ class Home(StrEnum):
     """In the fleet, on its marked hosts or the one under the cursor, and on the page of a host."""
     HISTORY = "history"
     ORDERS = "orders"
+    ROLLOUTS = "rollouts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,21 @@ def _by_name(name: str, help: str, argument: str = "") -> Action:
     return Action(name, "", name, help, Home.HOSTS, argument=argument, verb=name, dangerous=True)
 
 
+def _answer(name: str, keys: str, label: str, help: str, word: str, footer: int, shown: str = "") -> Action:
+    """What a person tells a rollout."""
+    verb = f"rollout {word}"
+    return Action(name, keys, label, help, Home.ROLLOUTS, shown, footer, verb=verb, dangerous=True)
+
+
 ACTIONS = (
     Action("fleet", "1", "fleet", "the fleet: every host in a table"),
+    Action(
+        "rollouts",
+        "2",
+        "rollouts",
+        "releases on their way through the fleet, and what they wait for",
+        short="roll",
+    ),
     Action(
         "history",
         "6",
@@ -257,10 +271,54 @@ ACTIONS = (
         footer=30,
     ),
     Action("copy order", "y", "copy", "what is shown of the order to the clipboard", Home.ORDERS, footer=40),
+    Action(
+        "next part",
+        "tab",
+        "part",
+        "from the hosts to the events, to the list of rollouts, and back",
+        Home.ROLLOUTS,
+        footer=10,
+    ),
+    Action(
+        "open tile",
+        "enter",
+        "open",
+        "the rollout, or the host under the cursor",
+        Home.ROLLOUTS,
+        footer=20,
+    ),
+    Action(
+        "events",
+        "e",
+        "events",
+        "all that happened in it, newest first; again to end",
+        Home.ROLLOUTS,
+        footer=30,
+    ),
+    _answer("retry failed", "t", "retry", "after a halt: try the failed hosts again", "retry-failed", 40),
+    _answer(
+        "accept failures",
+        "c",
+        "accept",
+        "after a halt: go on without the failed hosts",
+        "accept-failures",
+        41,
+    ),
+    _answer("go back", "b", "roll back", "every host that got it goes back to what it ran", "roll-back", 42),
+    _answer("approve", "a", "approve", "approve the draft and have it carried out", "start", 43),
+    _answer(
+        "pause", "P", "pause", "dispatch nothing more; what was sent is followed to its end", "pause", 44
+    ),
+    _answer("resume", "r", "resume", "go on after a pause", "resume", 45),
+    _answer("promote", "plus", "promote", "cut its soak short, or answer its gate", "promote", 46, "+"),
+    _answer("abort", "X", "abort", "end it; what was taken from hosts is given back", "abort", 47),
+    _answer(
+        "let go", "l", "let go", "the failed host under the cursor holds no place any more", "release", 48
+    ),
 )
 """In the order in which help lists them."""
 
-MODES = ("fleet", "history", "orders")
+MODES = ("fleet", "rollouts", "history", "orders")
 """Actions that change the mode; the head of the screen names them with their keys."""
 
 

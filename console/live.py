@@ -33,6 +33,8 @@ from console.live_rows import LiveRows, never_asked
 from console.order_board import OrderBoard
 from console.order_reading import OrderReading
 from console.past import history_of
+from console.rollout_board import RolloutBoard
+from console.rollout_reading import RolloutReading
 from console.rows import FleetView
 from console.sweeper import Sweeper, own_argv
 from console.visible import clock_words, duration_words
@@ -69,7 +71,7 @@ class Live:
         )
         self.asking = Asking()
         self._rows = LiveRows(self.loaded.database_path)
-        self._orders = OrderReading()
+        self._orders, self._rollouts = OrderReading(), RolloutReading()
         self._thread = ThreadPoolExecutor(1, "reader")
         self._view: FleetView | None = None
         self._past: Whole | None = None
@@ -213,6 +215,19 @@ class Live:
                 return self._orders.read(self._rows.connection(), self.clock(), chosen)
             except store.NoDatabase:
                 return OrderBoard((), self.clock())
+
+        return await self._read(read)
+
+    async def rollouts(self, chosen: str | None) -> RolloutBoard:
+        """Rollouts; of the chosen one everything. Raises ConfigError and sqlite3.Error."""
+
+        def read() -> RolloutBoard:
+            now = self.clock()
+            groups = {host.name: host.groups for host in self.loaded.fleet.hosts}
+            try:
+                return self._rollouts.read(self._rows.connection(), now, chosen, groups)
+            except store.NoDatabase:
+                return RolloutBoard((), None, now)
 
         return await self._read(read)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from actions.orders import Phase, Verb
-from collectors.sources.writing import fold
 from console.board import Look
+from console.folding import fold_names
 from console.order_board import (
     REVERTED,
     Entry,
@@ -370,7 +370,7 @@ def _names(hosts: tuple[str, ...], pen: Pen, room: int) -> str:
 
 @lru_cache(maxsize=256)
 def _folded(hosts: tuple[str, ...]) -> str:
-    return ",".join(fold(hosts))
+    return fold_names(hosts)
 
 
 # As text

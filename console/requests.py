@@ -38,6 +38,8 @@ class Asks(Protocol):
 
     async def run_plain(self, verb: str, hosts: Sequence[str], arguments: Sequence[str]) -> str: ...
 
+    async def tell_rollout(self, words: Sequence[str]) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -78,6 +80,14 @@ class Requests:
             raise RequestFailed(_why(ended, "nothing was changed"))
         lines = ended.out.splitlines()
         return lines[0] if len(lines) == 1 else f"{verb}: {len(lines)} hosts, {_told(lines)}"
+
+    async def tell_rollout(self, words: Sequence[str]) -> str:
+        """`fleetctl rollout WORDS`: approve, or say how to go on. What it said. Raises RequestFailed."""
+        ended = await _detached([*self._argv, "rollout", *words])
+        if ended.code not in (ExitCode.OK, ExitCode.HALTED):
+            raise RequestFailed(_why(ended, "nothing was asked for"))
+        lines = [line for line in (*ended.out.splitlines(), *ended.err.splitlines()) if line.strip()]
+        return lines[-1].removeprefix("fleetctl: ") if lines else "asked for"
 
 
 def _named(hosts: Sequence[str]) -> list[str]:

@@ -32,6 +32,8 @@ from console.panes.foot import Foot
 from console.panes.head import Head
 from console.panes.history import HistoryPane
 from console.panes.orders import OrdersPane
+from console.panes.rollouts import RolloutsPane
+from console.screens.answer import AnswerScreen
 from console.screens.confirm import ConfirmScreen
 from console.screens.help import HelpScreen
 from console.screens.host import HostScreen
@@ -45,10 +47,12 @@ _DRESSED = (
     FleetPane,
     HistoryPane,
     OrdersPane,
+    RolloutsPane,
     Foot,
     HostScreen,
     HelpScreen,
     ConfirmScreen,
+    AnswerScreen,
 )
 _AT_ONCE = frozenset({"command", "help", "unlock"})
 """What opens a screen that takes keys: done before the next key, however quickly it comes, is given out."""
@@ -90,6 +94,7 @@ class Shell(App[int]):
             yield FleetPane(self.look, id="fleet")
             yield HistoryPane(self.look, id="history")
             yield OrdersPane(self.look, id="orders")
+            yield RolloutsPane(self.look, id="rollouts")
         yield Foot(self.look)
 
     def on_mount(self) -> None:

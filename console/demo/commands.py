@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from actions.remote.shell import _WRAP
 from collectors.probe import probe_command
@@ -65,6 +66,7 @@ class Unread:
     exit_status: int
 
 
+@lru_cache(maxsize=64)
 def read(command: str) -> tuple[Step, ...] | Unread:
     """The programs of a command line, in order."""
     steps: list[Step] = []

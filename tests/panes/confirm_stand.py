@@ -94,6 +94,8 @@ class FakeRequests:
     plans: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     orders: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = field(default_factory=list)
     plain: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+    told: list[tuple[str, ...]] = field(default_factory=list)
+    """What rollouts were told."""
     given_up: int = 0
     """Plans that nobody waited for any more."""
 
@@ -116,6 +118,10 @@ class FakeRequests:
         if self.order_problem:
             raise RequestFailed(self.order_problem)
         return {"id": "o-tp0u9cbiskr"}
+
+    async def tell_rollout(self, words: Sequence[str]) -> str:
+        self.told.append(tuple(words))
+        return "done"
 
     async def run_plain(self, verb: str, hosts: Sequence[str], arguments: Sequence[str]) -> str:
         self.plain.append((str(verb), tuple(hosts), tuple(arguments)))

@@ -136,7 +136,7 @@ def test_the_head_has_a_rule_where_there_is_room(size: tuple[int, int], height: 
     async def drive(app: Shell, pilot: Pilot[str]) -> None:
         assert app.query_one(Head).size.height == height
         lines = screen_lines(app)
-        assert lines[0].startswith(" prod   1 Fleet  6 Hist")
+        assert lines[0].startswith(" prod   1 Fleet  2 Roll")
         assert lines[height] == "hosts"
         assert lines[-1].startswith(" space mark")
         await pilot.resize_terminal(80, 24)
@@ -151,7 +151,7 @@ def test_a_clicked_mode_is_asked_for() -> None:
     async def drive(app: Shell, pilot: Pilot[str]) -> None:
         await pilot.click(Head, offset=(20, 0))
         await pilot.click(Head, offset=(60, 0))
-        assert app.done == ["history"]
+        assert app.done == ["rollouts"]
 
     run(drive)
 

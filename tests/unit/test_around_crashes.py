@@ -24,7 +24,7 @@ __all__ = ["use_lab_time"]
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("dispatches", "fault"),
-    [(True, None), (False, None), (True, "fallback")],
+    [pytest.param(True, None, marks=pytest.mark.slow), (False, None), (True, "fallback")],
     ids=["goes on", "is settled", "falls back"],
 )
 def test_lock_and_drain_of_an_order_whose_runner_ends_at_any_crossing(

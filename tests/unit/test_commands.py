@@ -259,7 +259,7 @@ def test_what_a_verb_does_not_take_is_said(line: str, message: str) -> None:
     assert refused(line) == message
 
 
-@given(st.sampled_from([action for action in ACTIONS if action.verb]), st.text(max_size=60))
+@given(st.sampled_from([action for action in ACTIONS if action.verb in GRAMMARS]), st.text(max_size=60))
 def test_no_text_brings_an_option_that_is_not_listed(action: Action, text: str) -> None:
     found, message = [], ""
     try:

@@ -54,6 +54,11 @@ CASES: Mapping[str, Case] = {
 }
 
 
+OFTEN = ("stage exact", "activate", "activate, falls back", "reboot")
+CASES_MARKED = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+"""One of each kind always; the rest shares their code and is tried by `make slow`."""
+
+
 @pytest.fixture(autouse=True)
 def _looks_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look has crossings of its own, and three of a kind tell as much as thirty."""
@@ -63,7 +68,7 @@ def _looks_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("dispatches", [True, False], ids=["goes on", "is settled"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASES_MARKED)
 def test_an_order_whose_runner_ends_at_any_crossing(
     tmp_path: Path, use_lab_time: Use, name: str, dispatches: bool
 ) -> None:

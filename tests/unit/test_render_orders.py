@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actions.orders import Force, Phase, Refusal, Verb
@@ -207,6 +207,7 @@ hosts = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(hosts, min_size=1, max_size=4), st.integers(60, 220), st.sampled_from(LOOKS))
 def test_no_line_is_wider_than_asked_for_and_heights_are_known(
     found: list[OrderHost], width: int, look: Look

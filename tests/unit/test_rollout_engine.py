@@ -133,3 +133,17 @@ def test_a_process_that_took_over_only_follows_what_was_sent(tmp_path: Path, use
     made = one.run(dispatches=False)
     assert made.state is RolloutState.PAUSED
     assert "fleetctl run r-lab" in made.why
+
+
+def test_hosts_that_stay_away_hold_no_process_up(tmp_path: Path, use_lab_time: Use) -> None:
+    """They are looked at for ever; whoever only settles, or waits for a person, goes on."""
+    one = lab_of(tmp_path, use_lab_time, 6, budget=4, tolerance=3)
+    for name in one.lab.basis.hosts:
+        one.lab.life.fault(name, "never-returns")
+    one.place()
+    assert one.run().state is RolloutState.HALTED
+    one.ask(RequestKind.ACCEPT_FAILURES, "they are being replaced")
+    made = one.run()
+    assert made.counts.get(HostPhase.MISSING, 0) >= 2
+    made = one.run(dispatches=False)
+    assert made.state in (RolloutState.HALTED, RolloutState.PAUSED)

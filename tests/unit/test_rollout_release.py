@@ -54,6 +54,7 @@ def completed(*sizes: int, budget: int) -> Fleet:
     return fleet
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_five_thousand_hosts_come_to_their_end() -> None:
     fleet = completed(50, 450, 4500, budget=500)

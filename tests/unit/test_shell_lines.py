@@ -63,7 +63,7 @@ def foot(
 
 def test_the_head_says_fleet_modes_freshness_and_clock() -> None:
     line, rule = head(160)
-    assert line.startswith(" prod   1 Fleet  6 History ")
+    assert line.startswith(" prod   1 Fleet  2 Rollouts  6 History ")
     wanted = "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   Thu 03:12 Berlin"
     assert line.endswith(wanted)
     assert len(line) == 159
@@ -73,11 +73,11 @@ def test_the_head_says_fleet_modes_freshness_and_clock() -> None:
 @pytest.mark.parametrize(
     ("width", "right"),
     [
-        (130, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   Thu 03:12 Berlin"),
-        (116, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   03:12"),
-        (80, "3,196/3,214  14 s  asking every 60 s  03:12"),
-        (62, "3,196/3,214  14 s  03:12"),
-        (46, "03:12"),
+        (140, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   Thu 03:12 Berlin"),
+        (126, "3,196 of 3,214 answered   14 s ago   asking every 60 s   read-only   03:12"),
+        (80, "3,196/3,214  14 s  read-only  03:12"),
+        (68, "3,196/3,214  14 s  03:12"),
+        (52, "03:12"),
     ],
 )
 def test_what_does_not_fit_is_said_shorter(width: int, right: str) -> None:
@@ -104,7 +104,7 @@ def test_the_mode_is_underlined_where_there_is_no_rule_or_no_colour() -> None:
 def test_a_click_finds_the_mode_under_it() -> None:
     (line,) = head(80, ruled=False)
     found = {zone.mode: line[zone.start : zone.end] for zone in head_zones(BOARD, Look(), 80)}
-    assert found == {"fleet": "1 Fleet", "history": "6 Hist", "orders": "7 Ord"}
+    assert found == {"fleet": "1 Fleet", "rollouts": "2 Roll", "history": "6 Hist", "orders": "7 Ord"}
     assert tuple(found) == MODES
 
 
