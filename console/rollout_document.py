@@ -180,6 +180,7 @@ def _limits(plan: Plan) -> Json:
         "self_update_reason": plan.self_update_reason,
         "source": str(plan.source),
         "forced": {str(force): reason for force, reason in plan.forced.items()},
+        "accept_drop": list(plan.accept_drop),
     }
 
 

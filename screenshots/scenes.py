@@ -28,6 +28,8 @@ class Scene:
     palette: Palette = DARK
     bare: bool = False
     """ASCII and without colour."""
+    waits_s: float = SETTLED_S
+    """After the last key, for what other processes tell."""
 
 
 DOWN = ("down",)
@@ -44,6 +46,18 @@ FLEET_SCENES = (
     Scene("host", 160, 45, (*DOWN * 3, "enter")),
     Scene("help", 120, 40, ("question_mark",)),
 )
+STAGED = ("u", "slash", *"state:staged or state:held", "enter", "M", "escape")
+ORDER_SCENES = (
+    Scene("confirm", 160, 45, (*STAGED, "a"), waits_s=8.0),
+    Scene("confirm-80", 80, 24, (*STAGED, "a"), waits_s=8.0),
+    Scene("orders", 160, 45, ("7",), waits_s=2.0),
+    Scene("orders-80", 80, 24, ("7",), waits_s=2.0),
+)
+RUNNING_SCENE = Scene("rollout", 160, 45, ("2",), waits_s=2.0)
+HALTED_SCENES = (
+    Scene("rollout-halted", 160, 45, ("u", "2"), waits_s=2.0),
+    Scene("rollout-halted-80", 80, 24, ("u", "2"), waits_s=2.0),
+)
 HISTORY_SCENES = (Scene("history", 160, 45, ("6", *("left",) * 6)), Scene("history-80", 80, 24, ("6",)))
 
 
@@ -56,7 +70,7 @@ async def drawn(fleet_file: Path, scene: Scene) -> str:
         await _settle(pilot)
         for key in scene.keys:
             await pilot.press(key)
-        await _settle(pilot)
+        await pilot.pause(scene.waits_s)
         return app.export_screenshot(title=f"fleetctl {live.loaded.fleet.name}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -23,7 +24,15 @@ from rich.text import Text
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-from scenes import FLEET_SCENES, HISTORY_SCENES, drawn  # noqa: E402 - beside this script
+from scenes import (  # noqa: E402 - beside this script
+    FLEET_SCENES,
+    HALTED_SCENES,
+    HISTORY_SCENES,
+    ORDER_SCENES,
+    RUNNING_SCENE,
+    Scene,
+    drawn,
+)
 
 FONT = "DejaVu Sans Mono"
 CELL_WIDTH, FONT_ADVANCE = 12.2, 1233 / 2048
@@ -104,18 +113,76 @@ def swept(fleet_file: Path, seconds: float) -> None:
         fleetctl("--fleet", str(fleet_file), "collect")
 
 
+def orders() -> None:
+    """An order that was refused, one that stopped after a host that fell back, and the next one asked for."""
+    with served("--scenario", "staged=9", "--scenario", "held=2", "--speed", "60") as folder:
+        fleet = ("--fleet", f"{folder}/fleet.toml", "--color", "always")
+        fleetctl(*fleet, "collect")
+        rows = json.loads(fleetctl(*fleet, "status", "--json"))["hosts"]
+        names = [row["name"] for row in rows if row["situation"]["state"] == "staged"]
+        held = [row["name"] for row in rows if row["situation"]["state"] == "held"]
+        yes = ("--yes", "--expect-hosts")
+        fleetctl(*fleet, "activate", *names[:3], *held, "--at-once", "3", *yes, str(3 + len(held)))
+        fleetctl(*fleet, "cancel", names[3], "--yes")
+        draw(folder, *ORDER_SCENES)
+
+
+def rollouts() -> None:
+    """One that runs, and one that halted after a host fell back."""
+    quick = (
+        "--cohorts",
+        "3,6,rest",
+        "--soak",
+        "40s",
+        "--settle",
+        "10s",
+        "--budget",
+        "4",
+        "--quiet",
+        "--json",
+    )
+    for fault, scenes in ((False, (RUNNING_SCENE,)), (True, HALTED_SCENES)):
+        options = ("--scenario", "behind=40", "--speed", "60")
+        bad = ("--fault", "edge-lon-02=fallback", "--fault", "edge-ams-02=fallback") if fault else ()
+        with served(*options, *bad) as folder:
+            fleet = ("--fleet", f"{folder}/fleet.toml")
+            fleetctl(*fleet, "collect")
+            hosts = "group:edge or group:k8s or group:db"
+            made = json.loads(fleetctl(*fleet, "rollout", "plan", hosts, "--to", "stable", *quick))
+            count = str(sum(host["skipped"] is None for host in made["hosts"]))
+            fleetctl(*fleet, "rollout", "start", made["id"], "--yes", "--expect-hosts", count, "--no-wait")
+            wanted = "halted" if fault else "wave-1"
+            end = time.monotonic() + 180
+            while time.monotonic() < end and not reached(fleet, made["id"], wanted):
+                time.sleep(1)
+            draw(folder, *scenes)
+            fleetctl(*fleet, "rollout", "abort", made["id"], "--reason", "the picture is taken")
+
+
+def reached(fleet: tuple[str, str], rollout: str, wanted: str) -> bool:
+    """Whether it is halted, or this cohort's hosts are rebooted."""
+    shown = json.loads(fleetctl(*fleet, "rollout", "show", rollout, "--json"))
+    states = {cohort["name"]: cohort["phase"] for cohort in shown["cohorts"]}
+    return bool(shown["state"] == wanted or states.get(wanted) == "activating")
+
+
+def draw(folder: Path, *scenes: Scene) -> None:
+    for scene in scenes:
+        save(scene.name, asyncio.run(drawn(folder / "fleet.toml", scene)))
+
+
 def main() -> None:
+    orders()
+    rollouts()
     with served() as folder:
         fleet = ("--fleet", f"{folder}/fleet.toml", "--color", "always")
         fleetctl(*fleet, "collect")
         for name, (words, width) in SCENES.items():
             picture(name, fleetctl(*fleet, *words, width=width), width)
-        for scene in FLEET_SCENES:
-            save(scene.name, asyncio.run(drawn(folder / "fleet.toml", scene)))
+        draw(folder, *FLEET_SCENES)
     with served("--alive", "--speed", "120", "--hosts", "60") as folder:
         swept(folder / "fleet.toml", HISTORY_S)
-        for scene in HISTORY_SCENES:
-            save(scene.name, asyncio.run(drawn(folder / "fleet.toml", scene)))
+        draw(folder, *HISTORY_SCENES)
 
 
 if __name__ == "__main__":
