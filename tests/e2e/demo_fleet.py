@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,21 @@ class Demo:
         """`status --json`, parsed."""
         found: dict[str, Any] = json.loads(self.run("status", "--json", *words).stdout)
         return found
+
+
+def runner(name: str) -> int:
+    """The process of `fleetctl run NAME`, once it is there."""
+    ends_at = time.monotonic() + 15
+    while time.monotonic() < ends_at:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if name.encode() in words and b"run" in words:
+                return int(path.parent.name)
+        time.sleep(0.05)
+    raise AssertionError(f"nobody carries {name} out")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.demo_fleet import Demo, served
+from tests.e2e.demo_fleet import Demo, runner, served
 from tests.unit.around_lab import Cluster, lock_text
 from tests.unit.lock_servers import LockServer, airlock, poseidon
 
@@ -124,17 +124,3 @@ def test_a_runner_that_is_asked_to_end_while_it_drains(
     while server.holders("workers") and time.monotonic() < ends_at:
         time.sleep(0.05)
     nothing_is_left(server, cluster)
-
-
-def runner(order: str) -> int:
-    """The process that carries an order out."""
-    ends_at = time.monotonic() + 10
-    while time.monotonic() < ends_at:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if order.encode() in words and b"run" in words:
-                return int(path.parent.name)
-    raise AssertionError(f"nobody carries {order} out")

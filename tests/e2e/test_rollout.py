@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.demo_fleet import Demo, served
+from tests.e2e.demo_fleet import Demo, runner, served
 
 HOSTS = 4
 NEW = "4593.2.5"
@@ -49,21 +49,6 @@ def until(demo: Demo, rollout: str, *states: str) -> dict[str, Any]:
             return found
         assert time.monotonic() < ends_at, found["headline"]
         time.sleep(0.5)
-
-
-def runner(rollout: str) -> int:
-    """The process that carries it out."""
-    ends_at = time.monotonic() + 15
-    while time.monotonic() < ends_at:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if rollout.encode() in words and b"run" in words:
-                return int(path.parent.name)
-        time.sleep(0.1)
-    raise AssertionError(f"nobody carries {rollout} out")
 
 
 @pytest.mark.timeout(180)
