@@ -15,14 +15,15 @@ import pytest
 
 from tests.e2e.demo_fleet import Demo, runner, served
 from tests.unit.around_lab import Cluster, lock_text
-from tests.unit.lock_servers import LockServer, airlock, poseidon
+from tests.unit.lock_servers import LockServer, airlock
 
 SCENARIOS = ("staged=6", "held=1", "kured=1")
 
 
-@pytest.fixture(params=[airlock, poseidon])
-def server(request: pytest.FixtureRequest) -> Iterator[LockServer]:
-    with request.param() as found:
+@pytest.fixture
+def server() -> Iterator[LockServer]:
+    """One dialect over SSH; both are tried on whole orders in tests/unit/test_around.py."""
+    with airlock() as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.demo_fleet import FLEETCTL, Demo, served
-from tests.e2e.screen import Screen, on_screen, until_gone
+from tests.e2e.screen import Screen, on_screen
 
 HOSTS = 14
 MORE = ("--scenario", "current=2", "--speed", "60")
@@ -103,9 +103,8 @@ def test_fourteen_hosts_are_staged_and_activated_from_the_screen(tmp_path: Path)
             screen.type(str(HOSTS))
             screen.press("C-g")
             screen.until(f"activate on {HOSTS} hosts goes on by itself")
-            pid = screen.pid
-            os.kill(pid, signal.SIGKILL)
-            until_gone(pid)
+            os.kill(screen.pid, signal.SIGKILL)
+            assert screen.exit_code == 128 + signal.SIGKILL
         order = newest_order(demo)
         (tmp_path / "second").mkdir()
         with on_screen(tmp_path / "second", dashboard(demo), width=80, height=24) as screen:
