@@ -50,8 +50,8 @@ STAGED = ("u", "slash", *"state:staged or state:held", "enter", "M", "escape")
 ORDER_SCENES = (
     Scene("confirm", 160, 45, (*STAGED, "a"), waits_s=8.0),
     Scene("confirm-80", 80, 24, (*STAGED, "a"), waits_s=8.0),
-    Scene("orders", 160, 45, ("7",), waits_s=2.0),
-    Scene("orders-80", 80, 24, ("7",), waits_s=2.0),
+    Scene("orders", 160, 45, ("7", "down"), waits_s=2.0),
+    Scene("orders-80", 80, 24, ("7", "down"), waits_s=2.0),
 )
 RUNNING_SCENE = Scene("rollout", 160, 45, ("2",), waits_s=2.0)
 HALTED_SCENES = (
