@@ -15,7 +15,7 @@ from actions.situation import Wish
 from actions.taking_tables import kept_words
 from collectors import store, tables
 from collectors.errors import Reach
-from collectors.fleet_model import Fleet
+from collectors.fleet_model import Fleet, FleetHost
 from collectors.observation import Observation
 from collectors.records import Change, Lease
 from collectors.releases import Feed
@@ -89,6 +89,7 @@ def wishes(
     reboots: Mapping[str, str] = MappingProxyType({}),
     own_orders: Container[str] = frozenset(),
     kept: Mapping[str, str] = MappingProxyType({}),
+    hosts: Iterable[FleetHost] | None = None,
 ) -> dict[str, Wish]:
     """What is wanted of each host; the fleet file's hold wins over the store's. `reboots`: host -> order;
     `kept`: host -> what was taken for it and is not given back."""
@@ -103,14 +104,16 @@ def wishes(
             own_orders,
             kept.get(host.name),
         )
-        for host in fleet.hosts
+        for host in (fleet.hosts if hosts is None else hosts)
     }
 
 
-def stored_wishes(conn: sqlite3.Connection, fleet: Fleet) -> dict[str, Wish]:
-    """The same, with the holds and orders that the store has."""
+def stored_wishes(
+    conn: sqlite3.Connection, fleet: Fleet, hosts: Iterable[FleetHost] | None = None
+) -> dict[str, Wish]:
+    """The same, with the holds and orders that the store has; of these hosts, None: of all."""
     reboots, own = order_tables.rebooting(conn), order_tables.newest_ids(conn)
-    return wishes(fleet, tables.holds(conn), reboots, own, kept_words(conn))
+    return wishes(fleet, tables.holds(conn), reboots, own, kept_words(conn), hosts)
 
 
 async def collect(

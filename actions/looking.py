@@ -157,7 +157,7 @@ class Looker:
     ) -> Look:
         conn, basis, now = self._conn, self._basis, self._clock.now()
         before, after = words_around(basis.fleet.hooks, basis.fleet.fleetlock, basis.hosts[host])
-        wanted = stored_wishes(conn, basis.fleet)
+        wanted = stored_wishes(conn, basis.fleet, [basis.hosts[host]])
         record(conn, [seen], wanted, basis.feed)
         row = tables.one_host(conn, host)
         machine_id = row.machine_id if row else None

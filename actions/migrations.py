@@ -153,7 +153,7 @@ _TAKINGS = """CREATE TABLE takings (
 @orders()
 def m004_rollouts(db: Database) -> None:
     """Rollouts: plan, state, hosts, events, requests, answers of gates."""
-    for statement in (_ROLLOUTS, _ROLLOUT_HOSTS, *_ROLLOUT_LOGS, _EVENTS_STAY, _BASELINES):
+    for statement in (_ROLLOUTS, _ROLLOUT_HOSTS, *_ROLLOUT_LOGS, _EVENTS_STAY, _BASELINES, *_BY_TIME):
         db.conn.execute(statement)
 
 
@@ -210,6 +210,13 @@ _ROLLOUT_LOGS = (
 ) STRICT""",
     "CREATE INDEX answers_of_rollout ON gate_answers (rollout_id, n)",
 )
+
+_BY_TIME = (
+    "CREATE INDEX orders_by_time ON orders (at, id)",
+    "CREATE INDEX orders_after ON orders (after) WHERE after IS NOT NULL",
+    "CREATE INDEX open_orders ON orders (at, id) WHERE ended_at IS NULL",
+)
+"""A rollout makes two orders a host: what is asked often of thousands of them."""
 
 _EVENTS_STAY = """CREATE TRIGGER rollout_events_stay BEFORE UPDATE ON rollout_events
     BEGIN SELECT raise(ABORT, 'events of a rollout are append-only'); END"""

@@ -339,7 +339,7 @@ class Engine:
 
     def _step(self, host: str, look: Look) -> Step:
         """What its look is compared with: how it was before this rollout touched it."""
-        found = rollout_tables.baselines(self.conn, self.id).get(host)
+        found = rollout_tables.baseline(self.conn, self.id, host)
         machine_id = self._book.plan.by_name[host].machine_id
         if machine_id is None and look.facts is not None:
             machine_id = look.facts.identity.machine_id

@@ -238,6 +238,8 @@ def put_baseline(conn: sqlite3.Connection, rollout_id: str, host: str, baseline:
     conn.execute("INSERT OR IGNORE INTO rollout_baselines VALUES (?, ?, ?)", (rollout_id, host, baseline))
 
 
-def baselines(conn: sqlite3.Connection, rollout_id: str) -> dict[str, str]:
-    rows = conn.execute("SELECT host, baseline FROM rollout_baselines WHERE rollout_id = ?", (rollout_id,))
-    return dict(rows.fetchall())
+def baseline(conn: sqlite3.Connection, rollout_id: str, host: str) -> str | None:
+    row = conn.execute(
+        "SELECT baseline FROM rollout_baselines WHERE rollout_id = ? AND host = ?", (rollout_id, host)
+    ).fetchone()
+    return row[0] if row else None
