@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ def open_writer(path: Path, *, durable: bool = False) -> sqlite3.Connection:
         os.chmod(path, 0o600)
         conn = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        conn.execute("PRAGMA journal_mode=WAL")
+        _keep_log_ahead(conn)
         conn.execute("PRAGMA foreign_keys=ON")
         conn.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         if version(conn) < schema():
@@ -71,6 +72,19 @@ def open_writer(path: Path, *, durable: bool = False) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise ConfigError(str(path), "database", f"cannot be written: {error}") from error
     return conn
+
+
+def _keep_log_ahead(conn: sqlite3.Connection) -> None:
+    """WAL. SQLite does not wait for its lock here where another process makes the same file just now."""
+    ends_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            conn.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends_at:
+                raise
+        time.sleep(0.01)
 
 
 def _begins(path: Path) -> bool:
