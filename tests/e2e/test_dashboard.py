@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.demo_fleet import FLEETCTL, Demo, served
-from tests.e2e.screen import on_screen, until_gone
+from tests.e2e.screen import Screen, on_screen, until_gone
 
 COUNTS = ("current=3", "staged=4", "behind=2", "failed=1", "hostile=1", "silent=1", "key_changed=1")
 THEMES = ("dark", "light", "high contrast", "colour-blind safe")
@@ -37,11 +37,19 @@ def rows_of(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if re.search(rf"{word}.* A[ ►→]", line)]
 
 
+def until_rows(screen: Screen, word: str, count: int) -> None:
+    """The first sweep may still be coming in."""
+    ends_at = time.monotonic() + 15
+    while len(rows_of(screen.text, word)) != count:
+        assert time.monotonic() < ends_at, screen.text
+        time.sleep(0.1)
+
+
 @pytest.mark.timeout(60)
 def test_a_night_at_the_screen(demo: Demo, tmp_path: Path) -> None:
     with on_screen(tmp_path, dashboard(demo), width=160, height=45) as screen:
-        text = screen.until("1 Fleet", "read-only", "staged")
-        assert len(rows_of(text, "staged")) == 4
+        screen.until("1 Fleet", "read-only", "staged")
+        until_rows(screen, "staged", 4)
 
         screen.press("/")
         screen.type("state:staged")

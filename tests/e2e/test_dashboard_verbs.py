@@ -104,7 +104,10 @@ def test_fourteen_hosts_are_staged_and_activated_from_the_screen(tmp_path: Path)
             screen.press("C-g")
             screen.until(f"activate on {HOSTS} hosts goes on by itself")
             os.kill(screen.pid, signal.SIGKILL)
-            assert screen.exit_code == 128 + signal.SIGKILL
+            assert screen.exit_code in (
+                -signal.SIGKILL,
+                128 + signal.SIGKILL,
+            )  # told by tmux, or by the kernel
         order = newest_order(demo)
         (tmp_path / "second").mkdir()
         with on_screen(tmp_path / "second", dashboard(demo), width=80, height=24) as screen:
