@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from actions import ledger, order_tables, rollout_tables
+from actions import ledger, rollout_tables
 from actions.engine import encode, instant
 from actions.looking import Clock
 from actions.orderbook import Book, new_id, put_order
-from actions.orders import Asked, Outcome, Phase, Placed, Step, asked_words
+from actions.orders import Asked, Phase, Placed, Step, asked_words
 from actions.record import Actor, Entry, Event
 from actions.rollout import advance, may_issue
 from actions.rollout_model import Rollout, RolloutState
@@ -85,16 +85,14 @@ class RolloutBook:
         return _actor(row.approved_by or row.actor)
 
     def take(self, news: Sequence[News]) -> list[Wanted]:
-        """Go on by these inputs and by the requests that wait; what is to be done now.
+        """Go on by the requests that wait, before anything is dispatched, and by these inputs; what is to be
+        done now.
 
         Raises tables.LeaseLost where another process has taken over.
         """
         said: list[Tell] = []
         with self.book.transaction():
             made, wanted = self.rollout, list[Wanted]()
-            for item in news:
-                item.write(self.conn)
-                made = self._go_on(made, item.told, wanted, said)
             for row in rollout_tables.requests(self.conn, self.id):
                 try:
                     made = self._go_on(made, row.request, wanted, said)
@@ -104,6 +102,9 @@ class RolloutBook:
                 if row.request.kind is RequestKind.APPROVE:
                     rollout_tables.put_approver(self.conn, self.id, row.actor)
                 rollout_tables.answer_request(self.conn, row.n, "")
+            for item in news:
+                item.write(self.conn)
+                made = self._go_on(made, item.told, wanted, said)
             if made != self.rollout:
                 rollout_tables.save_rollout(self.conn, self.plan, self.rollout, made, self._at())
         self.rollout = made
@@ -171,14 +172,6 @@ class RolloutBook:
         if self.rollout.state is not RolloutState.RUNNING:
             return "called-back", why
         return "window-shut" if "window" in why else "budget-used", why
-
-    def call_off(self, order: Placed, host: str, why: str) -> None:
-        """End a child order that has sent nothing."""
-        (row,) = order_tables.order_hosts(self.conn, order.id)
-        if row.phase is Phase.PLANNED:
-            now = self._clock.now()
-            self.book.finish(order, row, Outcome(Phase.NOT_SENT, "called-back", why, at=now), now)
-        self.book.end(order, self._clock.now())
 
     def keep_baseline(self, host: str, step: Step) -> None:
         if step.baseline is not None:

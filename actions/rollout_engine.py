@@ -11,50 +11,37 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from actions import gates, order_tables, rollout_tables
-from actions.engine import encode, instant
-from actions.evidence_case import is_well
-from actions.gate_judging import judge
-from actions.gates import SeenHost
+from actions import order_tables
 from actions.leases import Busy, claim, give_back, renew
-from actions.looking import Basis, Looker
+from actions.looking import Basis
 from actions.order_rows import HostRow
 from actions.orderbook import Book, placed, step_of
-from actions.orders import Asked, Baseline, Phase, Placed, Step, Verb
-from actions.policy_look import Look
+from actions.orders import Phase, Placed, Verb
 from actions.rollout import is_over
 from actions.rollout_book import News, RolloutBook, Wanted
+from actions.rollout_eyes import Eyes
 from actions.rollout_model import HostPhase, RolloutState
 from actions.rollout_plan import ActionKind
 from actions.rollout_talk import (
     AskGate,
     CallBack,
-    GateTold,
     LookAt,
     OrderStage,
     OrderTold,
     Request,
     RequestKind,
-    Seen,
     Tell,
     Tick,
 )
 from actions.runner import LEASE_S, RENEW_S, Going, Runner, Tools, as_one
-from collectors import tables
-from collectors.fleet_model import GateKind
-from collectors.observation import Answer
 
 TICK_S = 2.0
 SETTLE_EVERY_S = 60.0
 """Between two looks at hosts whose order's outcome nobody knows."""
-LOOK_AGAIN_S = 15.0
-"""A second look so soon after the first tells nothing new."""
-LOOKS_AT_ONCE = 64
 _ENDS = {
     Phase.DONE: OrderStage.DONE,
     Phase.ALREADY: OrderStage.ALREADY,
@@ -66,7 +53,6 @@ _ENDS = {
 }
 _ON_THE_WAY = {Phase.INTENT: OrderStage.ISSUED, Phase.SENT: OrderStage.AWAITING}
 _GOING = {Going.DRAINING: OrderStage.DRAINING, Going.BOOTED: OrderStage.VERIFYING}
-_baseline = msgspec.json.Decoder(Baseline).decode
 
 
 @dataclass(slots=True)
@@ -74,8 +60,13 @@ class Child:
     """A child order that is carried out now."""
 
     order: Placed
-    task: asyncio.Task[None]
+    host: str
+    task: asyncio.Task[None] | None = None
+    has_begun: bool = False
     has_issued: bool = False
+    is_called_back: bool = False
+    is_told: bool = False
+    """Its end was told already; what follows from that on the host may still be under way."""
 
 
 class Engine:
@@ -95,12 +86,9 @@ class Engine:
         self._inbox: list[News] = []
         self._children: dict[str, Child] = {}
         self._looking: set[str] = set()
-        self._looked_at: dict[str, float] = {}
         self._settled_at: dict[str, float] = {}
         self._settles: set[str] = set()
         """Hosts whose unknown outcome is looked at once more; that never ends, and holds nothing up."""
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
-        self._salt = bytes.fromhex(tables.setting(conn, "salt") or "")
 
     @property
     def book(self) -> RolloutBook:
@@ -119,7 +107,7 @@ class Engine:
             self._book = RolloutBook(self.conn, self.id, lease, self._tools.clock, self._told)
             basis = replace(self._tools.basis, own_windows=self._book.plan.windows)
             self._tools = replace(self._tools, basis=basis)
-            self._looker = Looker(self.conn, self._tools.transport, basis, self._tools.clock)
+            self._eyes = Eyes(self._book, self._tools)
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 keeper = group.create_task(self._keep_lease())
@@ -179,6 +167,18 @@ class Engine:
             case AskGate():
                 self._start(self._ask(wanted))
 
+    async def _look_at(self, host: str) -> None:
+        try:
+            self._inbox.append(News(await self._eyes.seen(host)))
+        finally:
+            self._looking.discard(host)
+
+    async def _ask(self, wanted: AskGate) -> None:
+        news = await self._eyes.asked(wanted)
+        number, cohorts = self._book.rollout.current, self._book.plan.cohorts
+        if number < len(cohorts) and cohorts[number].name == wanted.cohort:  # else nobody asks any more
+            self._inbox.append(news)
+
     # -- child orders -------------------------------------------------------------------------
 
     def _reconcile(self) -> None:
@@ -194,28 +194,40 @@ class Engine:
                     self._tell_end(order, item)
 
     def _carry(self, order: Placed, host: str) -> None:
-        self._children[host] = Child(order, self._start(self._carry_out(order, host)))
+        child = self._children[order.id] = Child(order, host)
+        child.task = self._start(self._carry_out(child))
 
-    async def _carry_out(self, order: Placed, host: str) -> None:
+    async def _carry_out(self, child: Child) -> None:
+        child.has_begun = True
+        try:
+            await self._run(child)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not child.is_called_back or task is None:
+                raise
+            task.uncancel()
+            await self._run(child)
+        finally:
+            self._children.pop(child.order.id, None)
+        (row,) = order_tables.order_hosts(self.conn, child.order.id)
+        if not child.is_told:
+            self._tell_end(child.order, row)
+
+    async def _run(self, child: Child) -> None:
+        """To the order's end. One that was called back sends nothing; what was taken for it is given back."""
+        order = child.order
         tools = replace(
             self._tools,
             basis=self._basis_of(order),
-            told=lambda row: self._child_told(order, row),
+            told=lambda row: self._child_told(child, row),
             went=lambda row, going: self._tell_stage(order, row.host, _GOING[going]),
             permit=lambda name: self._book.why_not(name, order.asked),
         )
         try:
-            await Runner(Book(self.conn), order, tools).run()
+            runner = Runner(Book(self.conn), order, tools)
+            await runner.run(dispatches=not child.is_called_back, why="the rollout called it back")
         except Busy:
             await self._watch(order)
-        except asyncio.CancelledError:
-            if not self._is_called_back(host):
-                raise
-            self._book.call_off(order, host, "the rollout called it back")
-        finally:
-            self._children.pop(host, None)
-        (row,) = order_tables.order_hosts(self.conn, order.id)
-        self._tell_end(order, row)
 
     def _basis_of(self, order: Placed) -> Basis:
         """The way back from a bad release waits for no window."""
@@ -231,16 +243,21 @@ class Engine:
                 return
             await self._tools.clock.sleep(TICK_S)
 
-    def _child_told(self, order: Placed, row: HostRow) -> None:
+    def _child_told(self, child: Child, row: HostRow) -> None:
         self._tools.told(row)
-        stage = _ON_THE_WAY.get(row.phase)
-        if stage is None or row.order_id != order.id:
+        if row.order_id != child.order.id:
             return
-        if row.host in self._children:
-            self._children[row.host].has_issued = True
+        if row.phase in (Phase.FAILED, Phase.UNKNOWN) and not child.is_told:
+            # At once: what the runner still does at this host must not let others be rebooted meanwhile
+            child.is_told = True
+            self._tell_end(child.order, row)
+        stage = _ON_THE_WAY.get(row.phase)
+        if stage is None:
+            return
+        child.has_issued = True
         if stage is OrderStage.ISSUED:
             self._book.keep_baseline(row.host, step_of(row))
-        self._tell_stage(order, row.host, stage)
+        self._tell_stage(child.order, row.host, stage)
 
     def _tell_stage(self, order: Placed, host: str, stage: OrderStage) -> None:
         self._inbox.append(News(OrderTold(host, order.id, order.asked.verb, stage)))
@@ -264,13 +281,12 @@ class Engine:
         return str(found) if found is not None and found != self._book.plan.action.version else None
 
     def _call_back(self, wanted: CallBack) -> None:
-        """End a child order that has not issued; lock and drain are given back on its way out."""
-        child = self._children.get(wanted.host)
-        if child is not None and not child.has_issued:
-            child.task.cancel()
-
-    def _is_called_back(self, host: str) -> bool:
-        return self._book.rollout.hosts[host].is_called_back
+        """End the host's child order, if it has not issued: at its begin, or where it stands."""
+        for child in self._children.values():
+            if child.host == wanted.host and not child.has_issued:
+                child.is_called_back = True
+                if child.has_begun and child.task is not None:
+                    child.task.cancel()
 
     def _settle_unknown(self) -> None:
         """Look once more at hosts whose order's outcome nobody knows."""
@@ -280,12 +296,12 @@ class Engine:
             return
         for name, state in self._book.rollout.hosts.items():
             is_open = state.phase in (HostPhase.UNKNOWN, HostPhase.MISSING) and state.verb is None
-            if not is_open or state.order_id is None or name in self._children or name in self._settles:
+            if not is_open or state.order_id in (None, *self._children) or name in self._settles:
                 continue
             if now_s - self._settled_at.get(name, float("-inf")) < SETTLE_EVERY_S:
                 continue
             self._settled_at[name] = now_s
-            row = order_tables.one_order(self.conn, state.order_id)
+            row = order_tables.one_order(self.conn, state.order_id or "")
             if row is not None and row.ended_at is not None:
                 self._settles.add(name)
                 self._start(self._settle(placed(row), name))
@@ -302,90 +318,3 @@ class Engine:
         (row,) = order_tables.order_hosts(self.conn, order.id)
         if row.phase is not Phase.UNKNOWN:
             self._tell_end(order, row)
-
-    # -- looks --------------------------------------------------------------------------------
-
-    async def _look_at(self, host: str) -> None:
-        try:
-            await self._inbox_look(host)
-        finally:
-            self._looking.discard(host)
-
-    async def _inbox_look(self, host: str) -> None:
-        look = await self._look(host)
-        facts = look.facts
-        if facts is None:
-            why = look.seen.detail if not isinstance(look.seen, Answer) else "not read"
-            self._inbox.append(News(Seen(host, None, why=why)))
-            return
-        well = is_well(self._step(host, look), look)
-        why = "" if well else "not confirmed, or worse than before the rollout touched it"
-        self._inbox.append(News(Seen(host, well, facts.os.version_id, facts.identity.boot_id, why)))
-
-    async def _look(self, host: str) -> Look:
-        clock = self._tools.clock
-        again_s = min(LOOK_AGAIN_S, max(TICK_S, self._book.plan.settle_s / 4))
-        since_s = clock.now().timestamp() - self._looked_at.get(host, float("-inf"))
-        if since_s < again_s:
-            await clock.sleep(again_s - since_s)
-        async with self._looks:
-            look = await self._looker.look(host, self._turning, decides=False)
-        self._looked_at[host] = clock.now().timestamp()
-        return look
-
-    @property
-    def _turning(self) -> Asked:
-        return self._book.plan.turning
-
-    def _step(self, host: str, look: Look) -> Step:
-        """What its look is compared with: how it was before this rollout touched it."""
-        found = rollout_tables.baseline(self.conn, self.id, host)
-        machine_id = self._book.plan.by_name[host].machine_id
-        if machine_id is None and look.facts is not None:
-            machine_id = look.facts.identity.machine_id
-        baseline = _baseline(found) if found is not None else Baseline()
-        return Step(host, Phase.PLANNED, machine_id=machine_id, baseline=baseline)
-
-    # -- gates --------------------------------------------------------------------------------
-
-    async def _ask(self, wanted: AskGate) -> None:
-        gate = next(gate for gate in self._book.plan.gates if gate.name == wanted.gate)
-        states: list[SeenHost] = []
-        if gate.kind in (GateKind.HEALTH, GateKind.CONTRACT):
-            states = await self._host_states(gate.kind, wanted.cohort)
-        answer = await gates.ask_gate(gate, salt=self._salt, host_states=states)
-        judged = judge(gate, answer)
-        raw = encode(answer).decode()
-        digest = sha256(raw.encode()).hexdigest()
-        at = instant(self._tools.clock.now())
-        told = {"verdict": str(judged.verdict), "text": judged.text, "digest": digest}
-
-        def write(conn: sqlite3.Connection) -> None:
-            rollout_tables.add_gate_answer(conn, self.id, at, wanted.cohort, gate.name, told, raw)
-
-        number = self._book.rollout.current
-        cohorts = self._book.plan.cohorts
-        if number < len(cohorts) and cohorts[number].name == wanted.cohort:  # else nobody asks any more
-            self._inbox.append(News(GateTold(gate.name, judged.verdict, digest, judged.text), write))
-
-    async def _host_states(self, kind: GateKind, cohort: str) -> list[SeenHost]:
-        """Every done host of a cohort, looked at now."""
-        plan, rollout = self._book.plan, self._book.rollout
-        number = next(place for place, item in enumerate(plan.cohorts) if item.name == cohort)
-        names = [
-            own.name
-            for own in plan.by_cohort[number]
-            if rollout.hosts[own.name].phase in (HostPhase.DONE, HostPhase.EXCEPTION)
-        ]
-
-        async def one(name: str) -> SeenHost:
-            look = await self._look(name)
-            if look.facts is None:
-                return SeenHost(name, None, "it does not answer")
-            step = self._step(name, look)
-            if kind is GateKind.CONTRACT and step.baseline is not None:
-                return gates.contract(name, step.baseline, look.facts)
-            well = is_well(step, look)
-            return SeenHost(name, well, "" if well else "not confirmed, or worse than before")
-
-        return list(await asyncio.gather(*(one(name) for name in names)))

@@ -142,6 +142,17 @@ def open_rollouts(conn: sqlite3.Connection) -> list[RolloutRow]:
     return [RolloutRow(*row) for row in rows]
 
 
+def unfinished_rollouts(conn: sqlite3.Connection) -> list[RolloutRow]:
+    """Those whose process has something to do, oldest first: they go on, child orders of theirs are open, or
+    they are closed and have something to give back. One that only waits for a person is none."""
+    rows = conn.execute(
+        f"SELECT {_ROW} FROM rollouts WHERE status IN ('approved', 'running', 'rolling-back')"
+        " OR json_extract(state, '$.orders') > 0 OR (ended_at IS NOT NULL AND"
+        " json_array_length(state, '$.todo') + json_array_length(state, '$.later') > 0) ORDER BY at, id"
+    )
+    return [RolloutRow(*row) for row in rows]
+
+
 # -- events ---------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ from collectors.records import Lease
 from collectors.tables import LeaseLost
 from collectors.transport import Transport
 
+LEFT = "the process that ran the order ended before its turn; ask again"
 LEASE_S = 60.0
 RENEW_S = 15.0
 SEND_TIMEOUT_S = 90.0
@@ -91,9 +92,9 @@ class Runner:
         self._turns = asyncio.Semaphore(max(1, order.at_once))
         self._stopped: str | None = None
 
-    async def run(self, *, dispatches: bool = True) -> None:
+    async def run(self, *, dispatches: bool = True, why: str = LEFT) -> None:
         """To its end. Without `dispatches` only what was sent is followed, what is unknown is looked at once
-        more, and the rest is skipped.
+        more, and the rest is skipped, for this reason; what was taken for it is given back.
 
         Raises Busy before anything is done, tables.LeaseLost when another process takes over.
         """
@@ -101,7 +102,7 @@ class Runner:
         try:
             async with asyncio.TaskGroup() as group:
                 keeper = group.create_task(self._keep_lease(lease))
-                await self._all_hosts(dispatches=dispatches)
+                await self._all_hosts(dispatches=dispatches, why=why)
                 await self._consequences()
                 await self._give_back_rest(waits=dispatches)
                 keeper.cancel()
@@ -125,13 +126,12 @@ class Runner:
                 with suppress(Busy):
                     await runner.run()
 
-    async def _all_hosts(self, *, dispatches: bool) -> None:
+    async def _all_hosts(self, *, dispatches: bool, why: str) -> None:
         rows = order_tables.order_hosts(self._book.conn, self._order.id)
         for row in rows:
             self._stop_after(row)
         planned = [row for row in rows if row.phase is Phase.PLANNED]
         if not dispatches and planned:
-            why = "the process that ran the order ended before its turn; ask again"
             self._skip(planned, why)
             planned = []
         begun = [row for row in rows if row.phase in (Phase.INTENT, Phase.SENT)]

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.3
 TAKEN_UP_S = 20.0
 """A process that was started has the order by then."""
-GOES_ON = ("approved", "running", "rolling-back")
-"""States in which a rollout's process is at work; in others it waits for a person."""
 AGAIN_S = 3600.0
 """After so long it is tried anew to give back a lock or a drain of a host of which nothing is new."""
 
@@ -68,8 +66,8 @@ def take_up(loaded: LoadedFleet, conn: sqlite3.Connection, changed: Iterable[str
     )
     rollouts = (
         row.id
-        for row in rollout_tables.open_rollouts(conn)
-        if row.status in GOES_ON and living_owner(conn, f"rollout {row.id}") is None
+        for row in rollout_tables.unfinished_rollouts(conn)
+        if living_owner(conn, f"rollout {row.id}") is None
     )
     found = list(dict.fromkeys((*left, *unknown, *still_taken, *rollouts)))
     for order_id in found:

@@ -60,7 +60,7 @@ def command(console: Console, order_id: str | None, settle: bool, as_json: bool)
 def _rollout(console: Console, loaded: LoadedFleet, rollout_id: str, *, settle: bool) -> int:
     """Carry a rollout out, or say who does; its exit code."""
     from actions.leases import Busy
-    from actions.rollout_tables import one_rollout
+    from actions.rollout_tables import one_rollout, unfinished_rollouts
     from collectors import store
     from collectors.tables import LeaseLost
     from console.cli.carrying import carry_rollout
@@ -76,7 +76,7 @@ def _rollout(console: Console, loaded: LoadedFleet, rollout_id: str, *, settle: 
                 f"fleetctl: {rollout_id} is not approved: fleetctl rollout start {rollout_id}", err=True
             )
             return ExitCode.REFUSED
-        if row.is_open:
+        if row.is_open or row in unfinished_rollouts(conn):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 carry_rollout(loaded, conn, rollout_id, dispatches=not settle)

@@ -23,15 +23,20 @@ from actions.record import verify_rows
 from actions.rollout_engine import Engine
 from actions.rollout_model import RolloutState
 from actions.rollout_plan import PlanCohort
+from actions.rollout_talk import RequestKind
 from actions.runner import Tools
 from collectors import store
 from collectors.transport import Completed, Target, Transport
 from console.demo.live.kinds import What
+from tests.unit.around_lab import Cluster, lab_with, lock_text
 from tests.unit.engine_lab import RolloutLab, needs_a_person, plan_for
+from tests.unit.lock_servers import airlock
 from tests.unit.order_lab import NEW, LabClock, OrderLab, use_lab_time
 
 __all__ = ["use_lab_time"]
 
+CROSSINGS = 140
+"""About so many has the first host's way to its end."""
 Use = Callable[[OrderLab], OrderLab]
 
 
@@ -144,6 +149,30 @@ def carried_out(
 @pytest.mark.timeout(120)
 def test_killed_at_twenty_moments(tmp_path: Path, use_lab_time: Use, monkeypatch: pytest.MonkeyPatch) -> None:
     carried_out(tmp_path, use_lab_time, monkeypatch, hosts=12, kills=20, seed=1)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("at", [0.35, 0.5, 0.65, 0.8])
+def test_killed_in_a_turn_it_leaves_nothing_locked_or_drained(
+    tmp_path: Path, use_lab_time: Use, monkeypatch: pytest.MonkeyPatch, at: float
+) -> None:
+    """Whoever only settles it undoes what was prepared, and follows what was sent."""
+    cluster = Cluster(tmp_path / "cluster")
+    with airlock() as server:
+        lab = lab_with(tmp_path, ["behind"] * 2, use_lab_time, lock_text(server), cluster.fleet_text)
+        cohorts = [(PlanCohort("canary", soak_s=60), 1), (PlanCohort("rest", soak_s=0), 1)]
+        one = RolloutLab(lab, plan_for(list(lab.basis.hosts), cohorts, budget=1, settle_s=60))
+        one.place()
+        run_and_kill(one, Life(int(at * CROSSINGS)), monkeypatch)
+        one.run(dispatches=False)
+        assert not server.holders("workers")
+        assert not cluster.drained()
+        with closing(one.open()) as conn:
+            assert order_tables.open_orders(conn) == []
+        one.ask(RequestKind.RESUME)
+        assert one.run().state is RolloutState.COMPLETED
+        assert not server.holders("workers")
+        assert not cluster.drained()
 
 
 @pytest.mark.slow

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from actions import rollout_tables
+from actions.leases import claim, give_back
+from actions.orders import Phase, Placed, Verb
+from actions.rollout_book import News, RolloutBook, Wanted
 from actions.rollout_model import HostPhase, RolloutState
 from actions.rollout_plan import PlanCohort
-from actions.rollout_talk import RequestKind
+from actions.rollout_talk import Request, RequestKind
 from console.demo.live.kinds import What
+from tests.unit.around_lab import Cluster, lab_with
 from tests.unit.engine_lab import RolloutLab, plan_for
 from tests.unit.order_lab import NEW, OLD, OrderLab, use_lab_time
 
@@ -147,3 +154,59 @@ def test_hosts_that_stay_away_hold_no_process_up(tmp_path: Path, use_lab_time: U
     assert made.counts.get(HostPhase.MISSING, 0) >= 2
     made = one.run(dispatches=False)
     assert made.state in (RolloutState.HALTED, RolloutState.PAUSED)
+
+
+def test_an_order_called_back_before_it_begins_sends_nothing_and_ends(
+    tmp_path: Path, use_lab_time: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch may both give an order and call it back: a host is done, and another one halts it."""
+    one = lab_of(tmp_path, use_lab_time, 4)
+    one.place()
+    take, paused = RolloutBook.take, list[str]()
+
+    def taken(self: RolloutBook, news: Sequence[News]) -> list[Wanted]:
+        wanted = take(self, news)
+        if not paused and any(isinstance(w, Placed) and w.asked.verb is Verb.ACTIVATE for w in wanted):
+            paused.append("at once")
+            wanted += take(self, [News(Request(RequestKind.PAUSE, "jo", "in the same batch"))])
+        return wanted
+
+    monkeypatch.setattr(RolloutBook, "take", taken)
+    made = one.run()
+    assert (made.state, made.orders) == (RolloutState.PAUSED, 0)
+    assert sum(reboots(one, name) for name in one.lab.basis.hosts) == 0
+    one.ask(RequestKind.RESUME)
+    assert one.run().state is RolloutState.COMPLETED
+
+
+def test_a_failure_is_heard_of_at_once(tmp_path: Path, use_lab_time: Use) -> None:
+    """Not only once its lock is given back, which waits until the host is well again."""
+    cluster = Cluster(tmp_path / "cluster")
+    lab = lab_with(tmp_path, ["behind"] * 4, use_lab_time, cluster.fleet_text)
+    lab.life.fault("lab-1", "fallback")
+    one = RolloutLab(lab, plan_for(list(lab.basis.hosts), [(PlanCohort("canary", soak_s=600), 4)], budget=4))
+    one.place()
+    made = one.run()
+    assert made.halt is not None
+    failed = next(row for row in one.rows if row.host == "lab-1" and row.phase is Phase.FAILED)
+    late_s = (made.halt.at - datetime.fromisoformat(failed.since)).total_seconds()
+    assert 0 <= late_s <= 5
+    assert not cluster.drained()
+
+
+def test_one_that_was_aborted_and_whose_process_ended_is_not_finished(
+    tmp_path: Path, use_lab_time: Use
+) -> None:
+    """What it still has to disarm is found by whoever looks for rollouts without a process."""
+    one = lab_of(tmp_path, use_lab_time, 4)
+    one.place()
+    one.run(until=lambda book: book.rollout.armed >= 1)
+    one.ask(RequestKind.ABORT, "wrong release")
+    with closing(one.open()) as conn:
+        lease = claim(conn, f"rollout {one.plan.id}", 60.0)
+        RolloutBook(conn, one.plan.id, lease, one.lab.clock).take([])
+        give_back(conn, lease)
+        assert [row.status for row in rollout_tables.unfinished_rollouts(conn)] == ["aborted"]
+    assert one.run(dispatches=False).armed == 0
+    with closing(one.open()) as conn:
+        assert rollout_tables.unfinished_rollouts(conn) == []
