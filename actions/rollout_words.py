@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from actions.rollout_desk import Desk
 from actions.rollout_gates import gate_problem
@@ -28,9 +28,10 @@ _BY_PHASE = {
 
 
 def _wall(now: Now, steady: datetime) -> str:
-    """An instant of the steady clock as people read it."""
-    at = now.wall + (steady - now.steady)
-    return f"{at:%H:%M} UTC" if at.date() == now.wall.date() else f"{at:%a %Y-%m-%d %H:%M} UTC"
+    """An instant of the steady clock, in UTC whatever the zone of the wall clock."""
+    wall = now.wall.astimezone(UTC)
+    at = wall + (steady - now.steady)
+    return f"{at:%H:%M} UTC" if at.date() == wall.date() else f"{at:%a %Y-%m-%d %H:%M} UTC"
 
 
 def _hosts(count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import time, timedelta, timezone
 
 import pytest
 
@@ -82,7 +82,10 @@ def test_a_later_cohort_is_not_touched_before_the_earlier_passed() -> None:
     lab.turn("c0-1")
     lab.tick(3599)
     assert lab.cohort(0) is CohortPhase.SOAKING
-    assert "which soaks until" in waits(lab.plan, lab.r, "c1-0", lab.now)
+    told = waits(lab.plan, lab.r, "c1-0", lab.now)
+    assert "which soaks until" in told
+    elsewhere = replace(lab.now, wall=lab.now.wall.astimezone(timezone(timedelta(hours=5, minutes=45))))
+    assert waits(lab.plan, lab.r, "c1-0", elsewhere) == told, "UTC is UTC, whoever reads it"
     lab.soak(0)
     assert lab.cohort(0) is CohortPhase.PASSED
     assert given(lab, Verb.STAGE) == ["c1-0", "c1-1", "c1-2"]
