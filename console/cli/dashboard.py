@@ -34,6 +34,6 @@ def open_dashboard(console: Console) -> int:
     if app.crash is not None:
         for line in app.crash.splitlines():
             click.echo(visible(line), err=True)
-        click.echo("fleetctl: this is a bug; orders that were given go on by themselves: fleetctl run", err=True)
+        click.echo("fleetctl: this is a bug; orders go on by themselves: fleetctl run", err=True)
         return ExitCode.BUG
     return ExitCode.OK if code is None else code
