@@ -136,9 +136,10 @@ def outcome_codes() -> set[str]:
     rows = calls("actions/orderbook.py", "replace")
     keys = [key for call in rows for key in call.keywords if key.arg == "code"]
     codes |= {word for key in keys for word in words_of(key.value)}
-    for node in ast.walk(ast.parse((ROOT / "actions/evidence.py").read_text())):
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
-            codes |= set(words_of(node.value.elts[0]))
+    for name in ("evidence", "rollout_book"):
+        for node in ast.walk(ast.parse((ROOT / f"actions/{name}.py").read_text())):
+            if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
+                codes |= set(words_of(node.value.elts[0]))
     around = calls("actions/around.py", "_not_sent")
     codes |= {word for call in around for word in words_of(call.args[0])} | set(LOCK_CODES.values())
     texts = "".join(path.read_text() for path in ROOT.glob("actions/remote/*.py"))
