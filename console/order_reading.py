@@ -8,6 +8,7 @@ one only; of the others their counts.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from actions.order_rows import HostRow, OrderRow
 from actions.orderbook import placed, step_of
 from actions.orders import Phase, Placed, Verb, asked_words
 from collectors import store, tables
+from collectors.parse.text import log_line
 from collectors.parse.update_conf import server_kind
 from console.order_board import (
     NOTHING_OFFERED,
@@ -44,6 +46,10 @@ LOOKED_BACK = 500
 CHANGES = 200
 """Newest changes of a host among which that is looked for."""
 SAID_LINES = 5
+_JOURNAL_LINE = re.compile(
+    r"(?P<at>[0-9-]{10}T[0-9:]{8}[+-][0-9:]{4,5}) \S+ (?P<ident>[^\s\[:]+)(?:\[[0-9]+\])?: (?P<text>.*)"
+)
+"""`journalctl -o short-iso`; the kernel's lines have no process number."""
 STARTS_S = 10.0
 """How long after it was given the process that carries an order out may take to begin."""
 _BACK_PATHS = {Verb.CHANNEL: "/conf/group", Verb.UPDATES: "/conf/server", Verb.CANCEL: "/new_version"}
@@ -259,20 +265,34 @@ def _told(row: HostRow, order: Placed) -> OrderHost:
         code=row.code,
         text=row.text or "",
         refusals=step_of(row).refusals if row.phase is Phase.REFUSED else (),
-        said=_said(row.evidence) if row.code == REVERTED else (),
+        said=said_lines(row.evidence) if row.code == REVERTED else (),
         until=until,
     )
 
 
-def _said(evidence: str | None) -> tuple[str, ...]:
-    """The last lines that a host wrote in the boot that failed, then its updater's, oldest first."""
+def said_lines(evidence: str | None) -> tuple[str, ...]:
+    """What a host wrote last in the boot that failed, oldest first: its updater's last lines, then those of
+    all units, each once. Without the host's name and what stands twice in a line."""
     told: Any = json.loads(evidence) if evidence else {}
     lines: list[str] = []
-    for name in ("boot_before", "updater_before"):
+    for name in ("updater_before", "boot_before"):
         found = told.get(name) if isinstance(told, dict) else None
         if isinstance(found, list):
-            lines += [str(line) for line in found[-SAID_LINES:]]
-    return tuple(lines)
+            lines += [_journal_words(str(line)) for line in found[-SAID_LINES:]]
+    return tuple(dict.fromkeys(reversed(lines)))[::-1]
+
+
+def _journal_words(line: str) -> str:
+    """`02:14:07 UTC kernel: Kernel panic`; a line of another form as it is."""
+    found = _JOURNAL_LINE.fullmatch(line)
+    if not found:
+        return line
+    try:
+        at = datetime.fromisoformat(found["at"]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return line
+    log = log_line(found["text"])
+    return f"{at:%H:%M:%S} UTC {found['ident']}: {log.message if log else found['text']}"
 
 
 def _before(conn: sqlite3.Connection, row: HostRow, verb: Verb, path: str) -> str | None:

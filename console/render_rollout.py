@@ -290,8 +290,11 @@ def _rest_words(card: RolloutCard) -> str:
     target = card.plan.action.version or "the change"
     sent = sum(counts.get(phase, 0) for phase in SENT)
     waiting = sum(counts.get(p, 0) for p in (HostPhase.PENDING, HostPhase.PREFLIGHT, HostPhase.STAGING))
-    parts = [f"{hosts_words(card.well)} went through well" if card.well else "No host went through well"]
+    done = counts.get(HostPhase.DONE, 0)
+    settling = counts.get(HostPhase.SETTLING, 0)
+    parts = [f"{hosts_words(done)} went through well" if done else "No host went through well"]
     for number, word in (
+        (settling, "still settle" if settling != 1 else "still settles"),
         (sent, "still followed"),
         (card.at_work - sent, "called back"),
         (counts.get(HostPhase.STAGED, 0), "staged, not rebooted"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from actions.rollout_model import FailKind, HaltRule, RolloutState
+from actions.rollout_model import FailKind, HaltRule, HostPhase, RolloutState
 from actions.rollout_plan import ActionKind
 from actions.rollout_talk import RequestKind
 from console.board import Look
@@ -90,11 +90,11 @@ def _retry(card: RolloutCard) -> Answer:
         "t",
         f"Retry {_these(names)}" if names else "Ask the gate again",
         f"{'Stage again, reboot' if stage_s else 'Try again'}; the next failure over the limit halts again.",
-        hosts_words(len(names)),
+        hosts_words(len(names)) if plan.action.reboots else "none",
         _about(stage_s + each * turn_s(plan, card.durations)),
         risk,
         f"fleetctl rollout retry-failed {card.id} --reason …",
-        _reboots(len(names)),
+        _reboots(card, len(names)),
         note,
         Tone.MOVING,
         names,
@@ -106,13 +106,21 @@ def _target(card: RolloutCard) -> str:
     return card.plan.action.version or "it"
 
 
-def _reboots(number: int) -> str:
-    return "nothing" if not number else "1 reboot" if number == 1 else f"{count_words(number)} reboots"
+def _reboots(card: RolloutCard, number: int) -> str:
+    if not (number and card.plan.action.reboots):
+        return "nothing"
+    return "1 reboot" if number == 1 else f"{count_words(number)} reboots"
+
+
+def _has_turn_to_come(phase: HostPhase) -> bool:
+    """Not what settles or was sent, that has had its reboot, nor what is not known, that gets none."""
+    had = phase.is_sent or phase in (HostPhase.SETTLING, HostPhase.UNKNOWN)
+    return not (phase.is_settled or had)
 
 
 def _accept(card: RolloutCard, now: datetime) -> Answer:
     names, r = _counted(card), card.r
-    left = [tile.host for cohort in card.cohorts for tile in cohort.tiles if not tile.phase.is_settled]
+    left = [tile.host for cohort in card.cohorts for tile in cohort.tiles if _has_turn_to_come(tile.phase)]
     own = [name for name in left if card.plan.by_name[name].cohort == r.current]
     through = ends_at(card.plan, replace(r, state=RolloutState.RUNNING), card.durations, now)
     cohort = card.cohort
@@ -122,6 +130,10 @@ def _accept(card: RolloutCard, now: datetime) -> Answer:
     if is_gate and not names:
         title = f"Take gate {r.halt.gate if r.halt else '-'} as passed"
     rest = len(left) - len(own)
+    on = f"goes on with {hosts_words(len(own))}" if own else "goes on to its soak"
+    reboots = hosts_words(len(own) or rest) if left and card.plan.action.reboots else "none"
+    if own and rest and card.plan.action.reboots:
+        reboots += f", then {count_words(rest)} more"
     risk = "the others may fail as these did"
     for one in card.shared[:1]:
         if one.to_come:
@@ -131,12 +143,12 @@ def _accept(card: RolloutCard, now: datetime) -> Answer:
         "c",
         title,
         f"{'They stay' if len(names) != 1 else 'It stays'} as {'they are' if len(names) != 1 else 'it is'}; "
-        f"{name} goes on with {hosts_words(len(own))}.",
-        f"{hosts_words(len(own))}, then {count_words(rest)} more" if rest else hosts_words(len(own)),
+        f"{name} {on}.",
+        reboots,
         f"to about {clock_words(through, now)}" if through else "cannot be said",
         risk,
         f"fleetctl rollout accept-failures {card.id} --reason …",
-        _reboots(len(left)),
+        _reboots(card, len(left)),
         "It ends with exceptions; the reason goes into the record.",
         Tone.WARN,
         names,
@@ -160,7 +172,7 @@ def _roll_back(card: RolloutCard) -> Answer:
         _about(each * card.durations.turn_s) if names else "no time",
         "their work stops once more",
         f"fleetctl rollout roll-back {card.id} --reason …",
-        f"{_reboots(len(names))}; updates off",
+        f"{_reboots(card, len(names))}; updates off",
         "The older slot is proved intact first. Data and /etc are not rolled back.",
         Tone.BAD,
         (),

@@ -28,7 +28,7 @@ NARROW_S = 900
 """A soak that ends so shortly before the window shuts leaves no time for what comes next."""
 LEAST_LINE = 60
 _LABEL = 5
-_UTC = re.compile(r"(?:[A-Z][a-z]{2} (\d{4}-\d\d-\d\d) )?\b(\d\d):(\d\d) UTC")
+_UTC = re.compile(r"(?:[A-Z][a-z]{2} (\d{4}-\d\d-\d\d) )?(?<![\d:])(\d\d):(\d\d) UTC\b", re.ASCII)
 
 
 def seen_durations(plan: Plan, r: Rollout, events: Sequence[EventLine], fleet: Durations) -> Durations:
@@ -188,12 +188,16 @@ def _words(
 
 
 def local_words(text: str, now: datetime) -> str:
-    """A sentence with its UTC times as the clock of `now` shows them."""
+    """A sentence with its UTC times as the clock of `now` shows them. Part of it may be a person's or a
+    host's own words: what only looks like a time stays as it is."""
 
     def local(found: re.Match[str]) -> str:
         day = found[1] or f"{now.astimezone(UTC):%Y-%m-%d}"
-        at = datetime.fromisoformat(f"{day}T{found[2]}:{found[3]}:00+00:00")
-        time, day = f"{at.astimezone(now.tzinfo):%H:%M}", clock_words(at, now) if found[1] else ""
+        try:
+            at = datetime.fromisoformat(f"{day}T{found[2]}:{found[3]}:00+00:00").astimezone(now.tzinfo)
+        except (ValueError, OverflowError):
+            return found[0]
+        time, day = f"{at:%H:%M}", clock_words(at, now) if found[1] else ""
         return day if day.endswith(time) else f"{day} {time}".lstrip()
 
     return _UTC.sub(local, text)

@@ -233,10 +233,6 @@ class RolloutCard:
         return sum(self.r.counts.get(phase, 0) for phase in AT_WORK)
 
     @property
-    def well(self) -> int:
-        return sum(self.r.counts.get(phase, 0) for phase in WELL)
-
-    @property
     def is_left(self) -> bool:
         """Something is to be done, and no process does it."""
         busy = self.r.state in (RolloutState.APPROVED, RolloutState.RUNNING, RolloutState.ROLLING_BACK)

@@ -6,12 +6,10 @@ changed; of the others the list's line. An ended one is counted once, one at a r
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -25,6 +23,7 @@ from actions.rollout_plan import Plan
 from actions.rollout_planning_time import Durations
 from actions.rollout_tables import RolloutRow
 from collectors import store
+from console.order_reading import said_lines
 from console.rollout_board import (
     EventLine,
     RolloutBoard,
@@ -42,7 +41,6 @@ EVIDENCE_READ = 12
 """Failed hosts whose own words are read."""
 ORDERS_READ = 60
 """Newest orders whose times are looked at."""
-SAID_LINES = 4
 WORDS_S = 20.0
 """So long what is said of windows and waiting may stand without a word in the store."""
 _actor = msgspec.json.Decoder(Actor).decode
@@ -228,18 +226,8 @@ class RolloutReading:
             row = order_tables.one_order_host(conn, order_id, host)
             if row is None or row.evidence is None:
                 return ()  # perhaps it comes yet
-            self._said[order_id] = _said(row.evidence)
+            self._said[order_id] = said_lines(row.evidence)
         return self._said[order_id]
-
-
-def _said(evidence: str) -> tuple[str, ...]:
-    told: Any = json.loads(evidence)
-    lines: list[str] = []
-    for name in ("boot_before", "updater_before"):
-        found = told.get(name) if isinstance(told, dict) else None
-        if isinstance(found, list):
-            lines += [str(line) for line in found[-SAID_LINES:]]
-    return tuple(lines)
 
 
 def _people(row: RolloutRow) -> str:

@@ -14,9 +14,9 @@ import pytest
 from actions import rollout_tables
 from actions.engine import encode, instant
 from actions.record import Actor
-from actions.rollout import advance, waits
+from actions.rollout import waits
 from actions.rollout_model import GateVerdict, HostPhase, Rollout, RolloutState
-from actions.rollout_plan import NotAllowed, Plan, PlanCohort, SkipReason
+from actions.rollout_plan import Plan, PlanCohort, SkipReason
 from actions.rollout_talk import OrderStage, Request, RequestKind
 from collectors import store, tables
 from collectors.fleet_model import Gate, GateKind, Window
@@ -264,36 +264,6 @@ def test_a_draft_tells_what_it_would_do() -> None:
     assert card.moves == (("4593.2.3", 14),)
     assert card.guess is not None
     assert [(wait.hosts, wait.text) for wait in card.waits] == [((hosts[0].name,), "it is skipped (held)")]
-
-
-# -- the answers of a halt -----------------------------------------------------------------------
-
-
-def test_the_three_answers_say_what_they_reboot() -> None:
-    board = board_of(halted())
-    retry, accept, back = answers(card_in(board), board.now)
-    assert (retry.reboots, accept.reboots) == ("1 host", "11 hosts, then 80 more")
-    assert back.reboots == "4 hosts, 4 at a time"
-    assert back.cannot_undo.startswith("4 reboots")
-    for answer in (retry, accept, back):
-        assert answer.command == f"fleetctl rollout {answer.kind} r-58 --reason …"
-        assert answer.takes
-        assert answer.risk
-    assert answers(card_in(board_of(wave())), board.now) == ()
-
-
-def test_an_answer_is_refused_where_the_rollout_would_refuse_it() -> None:
-    lab = halted()
-    for answer in answers(card_in(board_of(lab)), lab.wall.astimezone(BERLIN)):
-        assert answer.refused is None
-        advance(lab.plan, lab.r, Request(answer.kind, "jo", "why", answer.hosts), lab.now)
-    (failed,) = (name for name, host in lab.r.hosts.items() if host.counts)
-    followed = replace(lab.r.hosts[failed], verb=lab.plan.turning.verb)
-    lab.r = replace(lab.r, hosts={**lab.r.hosts, failed: followed})
-    retry = answers(card_in(board_of(lab)), lab.wall.astimezone(BERLIN))[0]
-    with pytest.raises(NotAllowed):
-        advance(lab.plan, lab.r, Request(retry.kind, "jo", "why", retry.hosts), lab.now)
-    assert retry.refused == f"an order is still followed on {failed}: wait for its end"
 
 
 # -- reading ---------------------------------------------------------------------------------------
